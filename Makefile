@@ -1,0 +1,87 @@
+# The developer interface: make dev, make check, make test. CI runs exactly these.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+ARGS   ?=
+STORE  ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: dev
+dev: $(STAMP) ## make .venv with the locked development tools and this project
+
+$(STAMP): requirements-dev.lock pyproject.toml | require-python
+	@echo "== dev: installing into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: check
+check: check-format check-lint check-types check-imports ## format, lint, types, imports; changes nothing (make -k check: all, even after a failure)
+
+.PHONY: check-format check-lint check-types check-imports
+check-format: dev
+	@echo "== ruff format"
+	@$(BIN)/ruff format --check --quiet . || { echo "Not formatted; make format repairs:"; $(BIN)/ruff format --check .; exit 1; }
+
+check-lint: dev
+	@echo "== ruff check"
+	@$(BIN)/ruff check --quiet .
+
+check-types: dev
+	@echo "== mypy"
+	@$(BIN)/mypy --no-error-summary
+
+check-imports: dev
+	@echo "== lint-imports"
+	@out=$$($(BIN)/lint-imports 2>&1) || { echo "$$out"; exit 1; }
+
+.PHONY: test
+test: dev require-java ## all tests; ARGS="..." goes to pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+.PHONY: demo
+demo: dev require-java ## back up, lose and restore a real Cassandra; STORE=... picks the store
+	@$(BIN)/python -m tests.demo $(if $(STORE),--store $(STORE))
+
+.PHONY: format
+format: dev ## format, and repair what ruff can repair
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+.PHONY: lock
+lock: require-python ## renew requirements-dev.lock; ARGS=--upgrade also takes newer versions
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT \
+	&& $(PYTHON) -m venv "$$tmp" && "$$tmp/bin/python" -m pip install --quiet --disable-pip-version-check uv \
+	&& "$$tmp/bin/uv" pip compile pyproject.toml --extra s3 --extra gcs --group dev \
+	    --universal --python-version 3.10 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	    --quiet --output-file requirements-dev.lock $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv, caches and build products
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+.PHONY: require-python require-java
+require-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "Missing: Python 3.10 or newer. Everything here needs it; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || true)."; \
+	  echo "Name another one: make PYTHON=python3.11 ..."; exit 1; } >&2
+
+require-java: require-python
+	@missing=; for tool in java mvn; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	[ -z "$$missing" ] || { \
+	  echo "Missing:$$missing. The tests marked 'cassandra' and 'stock' and the demo start a real Apache Cassandra:"; \
+	  echo "mvn fetches it, java (11 or 17) runs it. On Debian: apt-get install openjdk-17-jdk-headless maven"; \
+	  echo "Without them, the other tests run with: make dev && $(BIN)/python -m pytest -m 'not cassandra and not stock'"; \
+	  exit 1; } >&2

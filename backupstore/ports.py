@@ -1,0 +1,126 @@
+"""What the operations need from the outside world, in our words: the object store and the clock.
+
+The contract of ``ObjectStore`` is what the conformance suite checks on every store; how S3, GCS, libcloud and a
+directory keep it is in ``docs/decisions/0001-object-store-port.md``. Keys are full object keys, prefix included:
+only ``core.layout`` knows how they are made. A *folder* is a key that ends with ``/`` (or the empty string for the
+whole bucket), so that no neighbour with a longer name is ever listed with it. Stores are safe to use from several
+threads; they never log, never print, and let nothing out but ``backupstore.errors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object as a listing or a write answer shows it.
+
+    ``size`` in bytes; ``modified`` in UTC epoch seconds by the store's clock; ``digest`` in the provider's own form
+    (S3: the ETag without quotes, GCS: base64 MD5), ``None`` where the store reports none (a local directory).
+    """
+
+    key: str
+    size: int
+    modified: float
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small object read whole. ``version`` is opaque and only good for ``replace``."""
+
+    body: bytes
+    version: str
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One level of the key space: folder names end with ``/`` and are full keys, like the objects."""
+
+    folders: tuple[str, ...]
+    objects: tuple[StoredObject, ...]
+
+
+class Source(Protocol):
+    """Bytes to upload. Sequential, and again from the start when the store has to retry."""
+
+    @property
+    def size(self) -> int:
+        """Exact number of bytes that one pass over ``chunks`` gives."""
+        ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """Start a new pass, in pieces of at most 1 MiB; an earlier pass is over."""
+        ...
+
+
+Sink = Callable[[bytes], None]
+"""Takes the bytes of a download, in order, each piece once."""
+
+
+class ObjectStore(Protocol):
+    """A bucket. Reads see every write that was answered before they began."""
+
+    def read(self, key: str, *, limit: int = 64 << 20) -> Document:
+        """Return the whole object. NotFound; Corrupt when it is larger than ``limit`` bytes."""
+        ...
+
+    def fetch(self, key: str, sink: Sink) -> StoredObject:
+        """Stream the object into ``sink`` in order, bounded memory. NotFound; what the sink raises passes through."""
+        ...
+
+    def head(self, key: str) -> StoredObject:
+        """What a listing would show for the key. NotFound."""
+        ...
+
+    def create(self, key: str, body: bytes) -> StoredObject:
+        """Write a small object that is not there yet. Conflict when the key exists, whatever it holds."""
+        ...
+
+    def replace(self, key: str, body: bytes, version: str) -> StoredObject:
+        """Write over the version that ``read`` gave. Conflict when it changed or is gone."""
+        ...
+
+    def put(self, key: str, body: bytes) -> StoredObject:
+        """Write unconditionally. Only for derived objects whose content any writer would compute alike."""
+        ...
+
+    def upload(self, key: str, source: Source) -> StoredObject:
+        """Create an object of any size, checked on arrival. Conflict when the key exists; nothing is left on failure."""
+        ...
+
+    def list(self, folder: str) -> Iterator[StoredObject]:
+        """Every object below the folder, sorted by key (code points), fetched lazily page by page."""
+        ...
+
+    def entries(self, folder: str) -> Folder:
+        """One level only (a delimiter listing), sorted. An absent folder is empty."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete exactly these keys; absent ones are fine. Batched where the store can."""
+        ...
+
+
+class Clock(Protocol):
+    """Where time comes from. Operations ask once and hand it on."""
+
+    def now(self) -> float:
+        """UTC, epoch seconds."""
+        ...
+
+    def running(self) -> float:
+        """Seconds since boot, suspend included (CLOCK_BOOTTIME); for durations and deadlines."""
+        ...
+
+    def boot_id(self) -> str:
+        """Names this boot of this machine; two values of ``running`` compare only within one."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...

@@ -1,0 +1,1 @@
+"""Adapters of ``ports.ObjectStore``; all of them pass one conformance suite."""

@@ -1,0 +1,1 @@
+"""Tests: real parts and fakes that pass the same contract, no mocks."""
