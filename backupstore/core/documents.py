@@ -198,5 +198,9 @@ def decode(kind: type[D], body: bytes, key: str) -> D:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"
-        hint = "It was written by a newer medusa-shipper: upgrade this one." if first["loc"] == ("format",) else "Restore it from the bucket's history, or delete it and run build-index if it lies under index/catalog."
+        hint = (
+            "It was written by a newer medusa-shipper: upgrade this one."
+            if first["loc"] == ("format",)
+            else "Restore it from the bucket's history, or delete it and run build-index if it lies under index/catalog."
+        )
         raise Corrupt(f"{key} cannot be read: {where}: {first['msg']}", hint=hint, operation="read", key=key) from error

@@ -37,10 +37,13 @@ MANIFEST = "manifest.json"
 DESCRIBE = "describe.cql"
 ABANDONED = "abandoned"
 DIFFERENTIAL_MARKERS = frozenset({DIFFERENTIAL, "incremental"})
+META_FILES = frozenset({SCHEMA, TOKENMAP, SERVER_VERSION, MANIFEST, DESCRIBE, ABANDONED}) | DIFFERENTIAL_MARKERS
+"""What may lie in a meta folder beside the attempts."""
+NODE_DATA_FOLDERS = frozenset({"data", "data-v"})
+"""Folders of a node that are no backups."""
 _ATTEMPT = re.compile(r"attempt-([1-9][0-9]{0,6})\.json")
 _ROW = re.compile(r"(tokenmap|schema|manifest)_(.+)\.(?:json|cql)|(differential|incremental)_(.+)")
 _STAMP = re.compile(r"(started|finished)_(.+)_([0-9]{1,12})\.timestamp")
-_NODE_DATA_FOLDERS = frozenset({"data", "data-v"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,13 @@ class Layout:
         """The document of one cluster backup."""
         return f"{self.catalog_backups()}{backup}.json"
 
+    def catalog_name(self, key: str) -> str | None:
+        """The cluster backup whose document has this key; None for any other key."""
+        folder = self.catalog_backups()
+        name = key[len(folder) : -len(".json")]
+        whole = key.startswith(folder) and names.is_segment(name) and key == self.catalog_backup(name)
+        return name if whole else None
+
     def catalog_probe(self) -> str:
         """Where compare-and-swap is probed."""
         return f"{self.catalog()}probe.json"
@@ -305,7 +315,7 @@ def _announced(parts: list[str]) -> Parsed | None:
 
 def _node_key(parts: list[str]) -> Key | None:
     match parts:
-        case [node, backup, "meta", file] if backup not in _NODE_DATA_FOLDERS:
+        case [node, backup, "meta", file] if backup not in NODE_DATA_FOLDERS:
             return MetaKey(node, backup, file)
         case [node, "data", *rest]:
             return _data_key(rest, node)
@@ -331,7 +341,10 @@ def _index_key(parts: list[str]) -> Key | None:
             return _row(backup, file)
         case ["latest_backup", node, file]:
             return LatestKey(node, file)
-        case [("catalog" | "condemned" | "holds" | "purges" | "findings" | "reports" | "jobs" | "commands") as area, *rest] if rest:
+        case [
+            ("catalog" | "condemned" | "holds" | "purges" | "findings" | "reports" | "jobs" | "commands") as area,
+            *rest,
+        ] if rest:
             return OwnKey(area, "/".join(rest))
     return None
 
@@ -401,4 +414,6 @@ WRITERS: tuple[Grant, ...] = (
 
 def may_write(principal: Principal, verb: Verb, key: str, *, layout: Layout, node: str = "") -> bool:
     """Whether some grant allows it."""
-    return any(grant.principal is principal and verb in grant.verbs and grant.covers(key, layout, node) for grant in WRITERS)
+    return any(
+        grant.principal is principal and verb in grant.verbs and grant.covers(key, layout, node) for grant in WRITERS
+    )

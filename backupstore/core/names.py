@@ -58,7 +58,11 @@ def backup_name_problems(name: str) -> tuple[str, ...]:
         problems.append("use letters, digits and _ . : - only, at most 128, beginning with a letter or digit")
     if name.startswith("data"):
         problems.append("it may not begin with 'data': stock Medusa's sweep of the shared data would delete it")
-    problems += [f"it may not contain '{word}': stock Medusa would take its index entries for others" for word in _WORDS if word in name]
+    problems += [
+        f"it may not contain '{word}': stock Medusa would take its index entries for others"
+        for word in _WORDS
+        if word in name
+    ]
     if name.endswith("nodes"):
         problems.append("it may not end in 'nodes': stock Medusa would restore its files into a wrong directory")
     return tuple(problems)
@@ -85,7 +89,9 @@ def node_name_problems(name: str, prefix: str = "") -> tuple[str, ...]:
         problems.append("'index' is where the indexes lie")
     if prefix and name == prefix:
         problems.append("it may not equal the prefix: stock Medusa could not tell the two apart")
-    problems += [f"it may not contain '{word}_': stock Medusa would cut the name there" for word in _WORDS if f"{word}_" in name]
+    problems += [
+        f"it may not contain '{word}_': stock Medusa would cut the name there" for word in _WORDS if f"{word}_" in name
+    ]
     problems += [f"it may not contain '{part}': stock Medusa would cut it out" for part in _MANGLED if part in name]
     return tuple(problems)
 
@@ -116,4 +122,6 @@ def prefix_problems(prefix: str) -> tuple[str, ...]:
 
 def neighbours(name: str, others: Iterable[str]) -> tuple[str, ...]:
     """Names that begin with this one, or with which it begins: stock's purge of the shorter one deletes the longer one."""
-    return tuple(sorted(other for other in others if other != name and (other.startswith(name) or name.startswith(other))))
+    return tuple(
+        sorted(other for other in others if other != name and (other.startswith(name) or name.startswith(other)))
+    )

@@ -1,8 +1,8 @@
 """What the shipper needs from the Cassandra node beside it, in our words.
 
 ``LocalNode`` (in ``node.py``) does it with CQL, nodetool and the configured commands; tests that need thousands of runs
-use a recorded snapshot directory behind the same protocol. Every method raises ``NodeTrouble`` with a hint when Cassandra,
-nodetool or a command fails or does not answer in its time limit; nothing returns a half answer.
+use a recorded snapshot directory behind the same protocol. Every method raises ``NodeTrouble`` with a hint when
+Cassandra, nodetool or a command fails or does not answer in its time limit; nothing returns a half answer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One node of the ring, all datacenters; ``name`` is what its keys in the bucket use, resolved as our own name is."""
+    """One node of the ring, all datacenters; ``name`` is what its keys in the bucket use, resolved as our own name is.
+
+    ``address`` is the one for clients, as the driver (and so stock) has it; ``is_up`` is None where it is not known.
+    """
 
     name: str
     address: str
@@ -42,7 +45,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One row of ``DESCRIBE SCHEMA WITH INTERNALS``: ``kind`` is keyspace, type, function, aggregate, table, index or view."""
+    """One row of ``DESCRIBE SCHEMA WITH INTERNALS``: a keyspace, type, function, aggregate, table, index or view (``kind``).
+
+    Names are as on disk, without CQL's quotes; those of functions and aggregates carry their signature.
+    """
 
     keyspace: str
     kind: str
@@ -65,7 +71,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One file of a snapshot. ``disk`` is the position of its data directory, ``index`` the hidden directory or None."""
+    """One file of a snapshot. ``disk`` is the position of its data directory, ``index`` its hidden directory or None."""
 
     disk: int
     keyspace: str

@@ -1,0 +1,61 @@
+"""What a bucket, a directory or a timer tells us, in one shape; and which node backups to look at because of it.
+
+An event is a hint: it may come late, twice, out of order or never, and anybody who can write a key can cause one. So
+nothing but the key is used, and only to learn *where to look*. Each kind of host turns its own messages into
+``ObjectEvent``: a directory here, the clouds' messages in functions of their own beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from backupstore.core.layout import AnnouncedKey, MetaKey, RowKey, parse
+
+Kind = Literal["created", "removed"]
+_DATA_FOLDERS = frozenset({"data", "data-v"})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEvent:
+    """Something happened to an object. All but ``kind`` and ``key`` is for logs: not every host knows it."""
+
+    kind: Kind
+    key: str
+    size: int | None = None
+    version: str | None = None
+    sequencer: str | None = None
+    at: float | None = None
+
+
+class Subject(NamedTuple):
+    """One node backup that deserves a look. ``prefix`` is empty where there is none."""
+
+    prefix: str
+    node: str
+    backup: str
+
+
+def subjects(events: Iterable[ObjectEvent]) -> frozenset[Subject]:
+    """The node backups that these events speak of; each once. Keys that speak of none are ignored, hostile ones too.
+
+    Announcements are enough for what our shippers write, stock's index rows for what stock writes: a host that can only
+    filter by prefix watches these. Everything in a node backup's meta folder counts as well, removals among it.
+    """
+    found = (_subject(event.key) for event in events)
+    return frozenset(subject for subject in found if subject is not None)
+
+
+def from_directory(path: str, kind: Kind) -> ObjectEvent:
+    """A change of a file; ``path`` is relative to the bucket's directory, with slashes."""
+    return ObjectEvent(kind, path.removeprefix("./"))
+
+
+def _subject(key: str) -> Subject | None:
+    parsed = parse(key)
+    if parsed is None or not isinstance(parsed.key, AnnouncedKey | MetaKey | RowKey):
+        return None
+    subject = Subject(parsed.prefix, parsed.key.node, parsed.key.backup)
+    # A table directory called "meta" makes a data key look like one of a node backup.
+    return None if _DATA_FOLDERS & {subject.node, subject.backup} else subject

@@ -1,0 +1,66 @@
+"""The options as a document for people: ``docs/settings.md`` is exactly what ``settings_table`` gives."""
+
+from __future__ import annotations
+
+from backupstore.settings.options import Option
+from backupstore.settings.sections import OPTIONS, SECTIONS
+from backupstore.settings.sources import COMMAND_LINE, OLD_VARIABLES, STOCK_VARIABLES
+
+_INTRODUCTION = """# Settings
+
+<!-- Generated from backupstore/settings; renew it with: python -m tests.test_settings_document -->
+
+The file is `/etc/medusa/medusa.ini`, or what `--config-file` names: the same file, with the same keys and defaults, as
+stock Medusa's (0.31). What is only ours stands in `[shipper]`. `medusa-example.ini` is one to begin with.
+
+**While stock Medusa reads the same file, leave `[shipper]` out of it**: stock 0.31 stops with `KeyError: 'shipper'` at
+a section that it does not know. Set variables instead, such as `MEDUSA_SHIPPER_STATE_DIR`.
+
+- Command line goes before environment, environment before file, file before default.
+- Every option can be set by a variable, `MEDUSA_<SECTION>_<KEY>`: `MEDUSA_STORAGE_BUCKET_NAME`. With all required ones
+  set this way, no file is needed.
+- All mistakes are reported at once, with file and line, before anything is done. Unknown keys and sections are only
+  warned about. A `[DEFAULT]` section is refused: write each key into its section.
+- Keys may be written in any case. A comment needs a line of its own, with `;` or `#` in front. An indented line
+  continues the value of the line above. `%` has no meaning.
+- A size is a number of bytes, or a number with `B`, `KB`, `MB`, `GB`, `TB` or `PB` (in capitals, 1 KB is 1024 B), and
+  perhaps `/s`.
+- Yes is `1`, `true`, `yes` or `on`; no is `0`, `false`, `no` or `off`.
+- Secrets are shown nowhere, not even in messages about them.
+
+Where we differ from stock on purpose: `concurrent_transfers` is 8, not 1. `health_check = thrift`, a part of the
+`sstableloader_*` or TLS options without the rest, an old S3 region name that nobody knows, a provider with an endpoint
+of its own but no `host`, and `nodetool_ssl` with any yes but the exact `true` are errors; stock ignores them or fails
+later.
+"""
+
+
+def settings_table() -> str:
+    """The whole document, in Markdown."""
+    parts = [_INTRODUCTION, _variables(), _command_line()]
+    parts += [_section(name, [option for option in OPTIONS if option.section == name]) for name in SECTIONS]
+    return "\n".join(parts)
+
+
+def _variables() -> str:
+    rows = [f"| `{name}` | `[{section}] {key}` |" for name, (section, key) in STOCK_VARIABLES.items()]
+    rows += [f"| `{name}` (deprecated) | `[{section}] {key}` |" for name, (section, key) in OLD_VARIABLES.items()]
+    return "\n".join(["## Stock's variables", "", "| Variable | Sets |", "|---|---|", *rows, ""])
+
+
+def _command_line() -> str:
+    rows = [f"| `--{name.replace('_', '-')}` | `[{place[0]}] {place[1]}` |" for name, place in COMMAND_LINE.items()]
+    return "\n".join(["## Options of every command", "", "| Option | Sets |", "|---|---|", *rows, ""])
+
+
+def _section(name: str, options: list[Option]) -> str:
+    head = [f"## [{name}]", "", "| Key | Type | Default | Meaning | Obeyed by |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *(_row(option) for option in options), ""])
+
+
+def _row(option: Option) -> str:
+    about = option.description
+    default = "required" if about.default is None else f"`{about.default}`" if about.default else "not set"
+    allowed = f"{about.kind.name}: {about.kind.allowed}" if about.kind.name == "word" else about.kind.name
+    cells = (f"`{option.key}`", allowed, default, about.meaning, about.obeyed_by)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

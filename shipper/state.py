@@ -1,0 +1,146 @@
+"""What the shipper remembers on the node: its lock, who the node is, unfinished backups, the known files' database.
+
+Everything here can be lost: the next backup then reads all files once more and finds its unfinished attempts by listing.
+Small files are replaced atomically and fsynced, because a restore's journal lies beside them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from backupstore.errors import Denied, NoSpace, Refused
+
+
+class StateDirectory:
+    """``[shipper] state_dir``, mode 0700."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def prepare(self) -> None:
+        """Make the directory. Denied when that is not allowed."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Denied(
+                f"The state directory {self.path} cannot be made: {error.strerror}.",
+                hint="Run as Cassandra's user and give it that directory, or set state_dir in the [shipper] section.",
+                operation="state",
+            ) from error
+
+    @property
+    def known_files(self) -> Path:
+        """The database of files whose content has been read and shipped."""
+        return self.path / "known-files.sqlite"
+
+    @property
+    def plan(self) -> Path:
+        """The plan of the transfer that is running."""
+        return self.path / "plan.sqlite"
+
+    @property
+    def spool(self) -> Path:
+        """Where a manifest is put together before it is sent."""
+        return self.path / "manifest.spool"
+
+    @property
+    def journal(self) -> Path:
+        """The journal of a restore that is not over."""
+        return self.path / "restore.json"
+
+    @contextmanager
+    def locked(self, verb: str) -> Iterator[None]:
+        """Hold the node's lock, so that one backup or restore runs at a time. Refused when another holds it."""
+        self.prepare()
+        try:
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Denied(
+                f"The lock file in {self.path} cannot be opened: {error.strerror}.",
+                hint="Run as the user that owns the state directory, or as root.",
+                operation="lock",
+            ) from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another medusa-shipper"
+                raise Refused(
+                    f"This node is busy: {holder} is running.",
+                    hint="Wait until it ends; if it hangs, end that process and run the same command again.",
+                    operation="lock",
+                ) from error
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{verb}, process {os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+    def read(self, name: str) -> dict[str, Any]:
+        """A small remembered value; empty when there is none or it cannot be read, for losing it is allowed."""
+        try:
+            value = json.loads((self.path / f"{name}.json").read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        """Remember a small value, durably."""
+        replace_file(self.path / f"{name}.json", json.dumps(value, indent=1).encode())
+
+    def forget(self, name: str) -> None:
+        """Drop a small value, durably."""
+        with suppress(FileNotFoundError):
+            (self.path / f"{name}.json").unlink()
+        sync_directory(self.path)
+
+
+def replace_file(path: Path, body: bytes) -> None:
+    """Write a file so that after a crash it is the old one or the new one, whole. NoSpace, Denied."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            view = memoryview(body)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        fresh.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise disk_error(error, path, "state") from error
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+_FULL = {28, 122, 27}  # ENOSPC, EDQUOT, EFBIG
+
+
+def disk_error(error: OSError, path: Path, operation: str) -> NoSpace | Denied:
+    """Our error for a local disk that refuses a write."""
+    if error.errno in _FULL:
+        return NoSpace(
+            f"No space left while writing {path}.",
+            hint=f"Free space on the file system of {path.parent}, then run the same command again.",
+            operation=operation,
+        )
+    return Denied(
+        f"{path} cannot be written: {error.strerror}.",
+        hint=f"Check the owner and mode of {path.parent}, and that its file system is not read-only.",
+        operation=operation,
+    )

@@ -1,0 +1,95 @@
+"""Where the content of one file is, or goes: the decision alone, without reading a byte.
+
+Objects are never overwritten. So for each file of the snapshot there are four cases: the bucket holds exactly what we
+know this file to be; the plain key is free; the plain key holds something that has to be compared first; or the plain
+key is taken by other content, or condemned, and the content goes to a key never used before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backupstore.core.documents import Mode
+from backupstore.core.layout import DataKey, Layout
+from backupstore.ports import StoredObject
+from shipper.transfer.ledger import FileRow, KnownFile
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where this attempt's data goes. ``condemned``: exact keys that purge is about to delete, to be taken as absent."""
+
+    layout: Layout
+    node: str
+    backup: str
+    mode: Mode
+    attempt: int
+    condemned: frozenset[str]
+
+    def plain(self, row: FileRow) -> str:
+        """The key that stock would use."""
+        return self.layout.data(self._key(row, backup=self.backup if self.mode == "full" else None))
+
+    def versioned(self, row: FileRow, sha256: str) -> str:
+        """A key that can hold only this content, and that nothing condemned."""
+        key = self.layout.data(self._key(row, version=sha256))
+        if key in self.condemned:
+            key = self.layout.data(self._key(row, version=f"{sha256}-{self.backup}-{self.attempt}"))
+        return key
+
+    def folder(self) -> str:
+        """What to list before anything is relied on."""
+        if self.mode == "full":
+            return self.layout.full_data(self.node, self.backup)
+        return self.layout.shared_data(self.node)
+
+    def _key(self, row: FileRow, *, backup: str | None = None, version: str | None = None) -> DataKey:
+        return DataKey(self.node, row.keyspace, row.table, row.file, row.index or None, backup, version)
+
+
+@dataclass(frozen=True, slots=True)
+class Reuse:
+    """The object holds this very content: nothing to read, nothing to send."""
+
+    object: StoredObject
+    known: KnownFile
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """The plain key is free."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Something of the same size lies there: read the file, compare, and go beside it if it differs."""
+
+    object: StoredObject
+
+
+@dataclass(frozen=True, slots=True)
+class GoBeside:
+    """The plain key must not be used."""
+
+
+Decision = Reuse | Put | Compare | GoBeside
+
+
+def decide(
+    row: FileRow, destination: Destination, *, known: KnownFile | None, at_known: StoredObject | None, at_plain: StoredObject | None
+) -> Decision:
+    """Decide from memory and listing. ``at_known`` and ``at_plain``: what was listed under the remembered and the plain key."""
+    if known and at_known and at_known.key not in destination.condemned and _is(at_known, known, row.size):
+        return Reuse(at_known, known)
+    plain = destination.plain(row)
+    if plain in destination.condemned:
+        return GoBeside()
+    if at_plain is None:
+        return Put(plain)
+    return Compare(at_plain) if at_plain.size == row.size else GoBeside()
+
+
+def _is(stored: StoredObject, known: KnownFile, size: int) -> bool:
+    return (stored.size, stored.modified, stored.digest) == (size, known.modified, known.digest)

@@ -1,0 +1,210 @@
+"""Carrying the plan of a backup out: every file of the snapshot ends in an object that holds its content.
+
+Workers read, hash and send; the main thread asks the ledger and writes to it. A file is read once on its way, and not
+at all when device, inode, size and times say that its content is already in the bucket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backupstore.errors import Conflict, Corrupt, NotFound, Refused
+from backupstore.ports import Clock, ObjectStore, StoredObject
+from shipper.progress import Progress
+from shipper.transfer.decide import Compare, Decision, Destination, GoBeside, Put, Reuse, decide
+from shipper.transfer.ledger import FileRow, Ledger, Shipped
+from shipper.transfer.pool import Meter, in_parallel
+from shipper.transfer.source import Changed, Digests, FileSource
+
+_BATCH = 500
+_TRIES = 4
+_MD5 = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Known files are read again in rotation: those not read since ``before``, at most ``most`` of them in one run."""
+
+    before: float
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    row: FileRow
+    decision: Decision
+    content: str | None  # sha256 of the object to compare with, where it is remembered
+    read_again: bool
+
+
+class Uploader:
+    """Ships the files of one attempt."""
+
+    def __init__(self, store: ObjectStore, ledger: Ledger, destination: Destination, *, clock: Clock, workers: int) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._destination = destination
+        self._clock = clock
+        self._workers = workers
+        self._meter = Meter()
+
+    def ship(self, reread: Reread, progress: Progress) -> tuple[str, ...]:
+        """Ship every pending file of the ledger. Returns paths of files whose disk no longer holds what was shipped."""
+        rotten: list[str] = []
+        kept = self._clock.running()
+        for shipped in in_parallel(self._tasks(reread), self._one, workers=self._workers, tick=lambda: self._tell(progress)):
+            self._ledger.record(shipped, now=self._clock.now())
+            progress.advance(files=1, size=0 if shipped.read else shipped.row.size)
+            if shipped.rotten:
+                rotten.append(shipped.row.path)
+            if self._clock.running() - kept > 1:
+                self._ledger.keep()
+                kept = self._clock.running()
+        self._tell(progress)
+        self._ledger.keep()
+        return tuple(rotten)
+
+    def _tell(self, progress: Progress) -> None:
+        moved = self._meter.take()
+        if moved:
+            progress.advance(files=0, size=moved)
+
+    # --- main thread ---
+    def _tasks(self, reread: Reread) -> Iterator[_Task]:
+        after, again = 0, reread.most
+        while rows := self._ledger.pending(after, _BATCH):
+            after = rows[-1].id
+            for row in rows:
+                task = self._task(row, reread.before if again else 0.0)
+                again -= task.read_again
+                yield task
+
+    def _task(self, row: FileRow, reread_before: float) -> _Task:
+        known = self._ledger.known(row)
+        at_known = self._ledger.stored(known.key) if known else None
+        at_plain = self._ledger.stored(self._destination.plain(row))
+        decision = decide(row, self._destination, known=known, at_known=at_known, at_plain=at_plain)
+        content = self._ledger.content_of(decision.object) if isinstance(decision, Compare) else None
+        return _Task(row, decision, content, isinstance(decision, Reuse) and decision.known.read_at < reread_before)
+
+    # --- workers ---
+    def _one(self, task: _Task) -> Shipped:
+        row, decision = task.row, task.decision
+        for _ in range(_TRIES):
+            try:
+                return self._attempt(row, decision, task)
+            except Changed:
+                row = _stat_again(row)
+                decision = _decide_again(decision, row.size)
+        raise Corrupt(
+            f"{row.path} changes while it is read: {_TRIES} readings all differed.",
+            hint="A file of a snapshot should never change. Find out what writes to it, then run the backup again with the same name.",
+            operation="upload",
+        )
+
+    def _attempt(self, row: FileRow, decision: Decision, task: _Task) -> Shipped:
+        match decision:
+            case Reuse(stored, known):
+                if not task.read_again:
+                    return Shipped(row, stored, known.sha256, known.crc32, reused=True, read=False, corrupt=known.corrupt)
+                digests = self._source(row).digest()
+                if digests.sha256 == known.sha256:
+                    return Shipped(row, stored, known.sha256, known.crc32, reused=True, read=True, corrupt=known.corrupt)
+                return Shipped(row, stored, known.sha256, known.crc32, reused=True, read=False, corrupt=known.corrupt, rotten=True)
+            case Put(key):
+                return self._put(row, key)
+            case Compare(stored):
+                return self._compare(row, stored, task.content)
+            case GoBeside():
+                return self._beside(row, self._source(row).digest())
+
+    def _put(self, row: FileRow, key: str) -> Shipped:
+        source = self._source(row)
+        try:
+            stored = self._store.upload(key, source)
+        except Conflict:
+            # Somebody was there after our listing: an answer that got lost, stock, or an earlier attempt that still lives.
+            return self._compare(row, self._store.head(key), None)
+        digests = source.taken()
+        return Shipped(row, stored, digests.sha256, digests.crc32, reused=False, read=True)
+
+    def _compare(self, row: FileRow, stored: StoredObject, content: str | None) -> Shipped:
+        source = self._source(row, md5=content is None and _is_md5(stored.digest))
+        digests = source.digest()
+        if stored.size == row.size and self._holds(stored, digests, content):
+            return Shipped(row, stored, digests.sha256, digests.crc32, reused=True, read=True)
+        return self._beside(row, digests)
+
+    def _holds(self, stored: StoredObject, digests: Digests, content: str | None) -> bool:
+        if content is not None:
+            return content == digests.sha256
+        if digests.md5 is not None:
+            return digests.md5 == stored.digest
+        # The store's own digest says nothing we can compute: read the object, once; from now on it is remembered.
+        sha = hashlib.sha256()
+        self._store.fetch(stored.key, sha.update)
+        return sha.hexdigest() == digests.sha256
+
+    def _beside(self, row: FileRow, digests: Digests) -> Shipped:
+        if self._destination.mode == "full":
+            raise Refused(
+                f"{self._destination.plain(row)} holds other content than {row.path}: this backup cannot be finished.",
+                hint="Run the backup again with a new name.",
+                operation="upload",
+                key=self._destination.plain(row),
+            )
+        key = self._destination.versioned(row, digests.sha256)
+        stored = self._at(key)
+        if stored is None or stored.size != row.size:
+            source = self._source(row)
+            try:
+                stored = self._store.upload(key, source)
+            except Conflict:
+                stored = self._store.head(key)
+            else:
+                if source.taken().sha256 != digests.sha256:
+                    raise Changed(row.path)
+                return Shipped(row, stored, digests.sha256, digests.crc32, reused=False, read=True)
+        return Shipped(row, stored, digests.sha256, digests.crc32, reused=True, read=True)
+
+    def _at(self, key: str) -> StoredObject | None:
+        try:
+            return self._store.head(key)
+        except NotFound:
+            return None
+
+    def _source(self, row: FileRow, *, md5: bool = False) -> FileSource:
+        return _Metered(row, self._meter, md5=md5)
+
+
+class _Metered(FileSource):
+    """A file whose bytes are counted for the progress display."""
+
+    def __init__(self, row: FileRow, meter: Meter, *, md5: bool) -> None:
+        super().__init__(Path(row.path), row.size, row.mtime_ns, md5=md5)
+        self._meter = meter
+
+    def _pieces(self) -> Iterator[bytes]:
+        for piece in super()._pieces():
+            self._meter.add(len(piece))
+            yield piece
+
+
+def _is_md5(digest: str | None) -> bool:
+    return digest is not None and _MD5.fullmatch(digest) is not None
+
+
+def _stat_again(row: FileRow) -> FileRow:
+    status = Path(row.path).stat()
+    return row._replace(size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def _decide_again(decision: Decision, size: int) -> Decision:
+    """The file is another one than the plan saw: what was remembered of it is worth nothing."""
+    if isinstance(decision, (Reuse, Compare)):
+        return Compare(decision.object) if decision.object.size == size else GoBeside()
+    return decision
