@@ -47,7 +47,7 @@ check-imports: dev
 
 .PHONY: test
 test: dev require-java ## all tests; ARGS="..." goes to pytest
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: demo
 demo: dev require-java ## back up, lose and restore a real Cassandra; STORE=... picks the store
