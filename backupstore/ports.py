@@ -3,8 +3,10 @@
 The contract of ``ObjectStore`` is what the conformance suite checks on every store; how S3, GCS, libcloud and a
 directory keep it is in ``docs/decisions/0001-object-store-port.md``. Keys are full object keys, prefix included:
 only ``core.layout`` knows how they are made. A *folder* is a key that ends with ``/`` (or the empty string for the
-whole bucket), so that no neighbour with a longer name is ever listed with it. Stores are safe to use from several
-threads; they never log, never print, and let nothing out but ``backupstore.errors``.
+whole bucket), so that no neighbour with a longer name is ever listed with it. What cannot be a key everywhere (empty
+segments, ``.``, ``..``, more than 1024 bytes), and a folder without its slash, is Refused before anything is touched.
+Stores are safe to use from several threads; they never log, never print, and let nothing out but ``backupstore.errors``
+and what a source or a sink raises.
 """
 
 from __future__ import annotations
@@ -90,11 +92,17 @@ class ObjectStore(Protocol):
         ...
 
     def upload(self, key: str, source: Source) -> StoredObject:
-        """Create an object of any size, checked on arrival. Conflict when the key exists; nothing is left on failure."""
+        """Create an object of any size, checked on arrival. Conflict when the key exists; nothing is left on failure.
+
+        Corrupt when the source gives more or fewer bytes than its size; what the source raises passes through.
+        """
         ...
 
     def list(self, folder: str) -> Iterator[StoredObject]:
-        """Every object below the folder, sorted by key (code points), fetched lazily page by page."""
+        """Every object below the folder, sorted by key (code points), fetched lazily page by page.
+
+        What is created or deleted meanwhile may or may not be seen; everything else is, once.
+        """
         ...
 
     def entries(self, folder: str) -> Folder:
@@ -102,7 +110,7 @@ class ObjectStore(Protocol):
         ...
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete exactly these keys; absent ones are fine. Batched where the store can."""
+        """Delete exactly these keys, in any order; absent ones are fine. Batched where the store can."""
         ...
 
 

@@ -28,5 +28,11 @@ def layout_of(settings: Settings) -> Layout:
 
 def bucket_identity(storage: StorageSettings) -> str:
     """Names the bucket and the cluster in it, so that what is remembered of one is never taken for another."""
-    parts = (storage.storage_provider, storage.host or "", str(storage.base_path or ""), storage.bucket_name, storage.prefix or "")
+    parts = (
+        storage.storage_provider,
+        storage.host or "",
+        str(storage.base_path or ""),
+        storage.bucket_name,
+        storage.prefix or "",
+    )
     return "|".join(parts)

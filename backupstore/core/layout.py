@@ -36,6 +36,7 @@ DIFFERENTIAL = "differential"
 MANIFEST = "manifest.json"
 DESCRIBE = "describe.cql"
 ABANDONED = "abandoned"
+BACKUP_NAME = "backup_name.txt"
 DIFFERENTIAL_MARKERS = frozenset({DIFFERENTIAL, "incremental"})
 META_FILES = frozenset({SCHEMA, TOKENMAP, SERVER_VERSION, MANIFEST, DESCRIBE, ABANDONED}) | DIFFERENTIAL_MARKERS
 """What may lie in a meta folder beside the attempts."""
@@ -196,7 +197,11 @@ class Layout:
 
     def latest(self, node: str, file: str) -> str:
         """Stock's marker of the backup of a node that finished last: ``tokenmap.json`` or ``backup_name.txt``."""
-        return f"{self.root}index/latest_backup/{node}/{file}"
+        return f"{self.all_latest()}{node}/{file}"
+
+    def all_latest(self) -> str:
+        """Folder of all of stock's markers; one folder for each node."""
+        return f"{self.root}index/latest_backup/"
 
     # --- our documents ---
     def catalog(self) -> str:

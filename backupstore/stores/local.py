@@ -24,7 +24,7 @@ from backupstore.stores.answers import absent, changed, taken, too_large, wrong_
 from backupstore.stores.keys import check_folder, check_key
 from backupstore.stores.local_errors import translated
 from backupstore.stores.local_listing import holds_an_object, scan
-from backupstore.stores.local_tree import INCOMING, Part, Parts, Tree
+from backupstore.stores.local_tree import INCOMING, Part, Parts, Tree, cleared, must_be_free
 from backupstore.stores.sources import BytesSource
 
 _PIECE = 1 << 20
@@ -177,9 +177,10 @@ class LocalStore:
 
     def _create(self, operation: str, key: str, source: Source) -> StoredObject:
         parts = self._parts(operation, key)
-        with suppress(NotFound):  # not to copy for nothing; link decides
-            self.head(key)
-            raise taken(operation, key)
+        if source.size > _PIECE:  # not to copy much for nothing; link decides
+            with suppress(NotFound):
+                self.head(key)
+                raise taken(operation, key)
 
         def name(part: Part) -> None:
             try:
@@ -215,7 +216,7 @@ class LocalStore:
                 try:
                     give(part, folder, parts[-1])
                 except (FileExistsError, IsADirectoryError):
-                    if not _cleared(folder, parts[-1]):
+                    if not cleared(folder, parts[-1]):
                         raise
                     continue
                 self._tree.sync(folder)
@@ -231,13 +232,14 @@ class LocalStore:
             try:
                 self._link(part.name, name, src_dir_fd=part.folder, dst_dir_fd=folder)
             except OSError as error:
-                if error.errno not in _NO_LINKS:
+                if error.errno in _NO_LINKS:
+                    with self._tree.locked(parts):
+                        must_be_free(folder, name)
+                        _rename(part, folder, name)
+                    return
+                if not part.named():
                     raise
-                with self._tree.locked(parts):  # a mount without hard links
-                    _must_be_free(folder, name)
-                    _rename(part, folder, name)
-            else:
-                os.unlink(part.name, dir_fd=part.folder)
+            os.unlink(part.name, dir_fd=part.folder)
 
         return give
 
@@ -279,17 +281,3 @@ def _pieces(handle: int, most: int) -> Iterator[bytes]:
 
 def _rename(part: Part, folder: int, name: bytes) -> None:
     os.rename(part.name, name, src_dir_fd=part.folder, dst_dir_fd=folder)
-
-
-def _must_be_free(folder: int, name: bytes) -> None:
-    with suppress(FileNotFoundError):
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-
-
-def _cleared(folder: int, name: bytes) -> bool:
-    """A directory that has the object's name is removed if empty, as stock leaves them; OSError if it is not."""
-    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
-        return False
-    os.rmdir(name, dir_fd=folder)
-    return True

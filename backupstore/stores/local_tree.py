@@ -44,6 +44,10 @@ class Part:
         while rest:
             rest = rest[os.write(self.handle, rest) :]
 
+    def named(self) -> bool:
+        """Whether a link that failed was made all the same: NFS sends it again when the answer is lost."""
+        return os.stat(self.name, dir_fd=self.folder).st_nlink > 1
+
 
 class Tree:
     """The directories of one bucket."""
@@ -206,6 +210,21 @@ class Tree:
         finally:
             os.close(above)
         return self._root()
+
+
+def must_be_free(folder: int, name: bytes) -> None:
+    """FileExistsError when the name is taken."""
+    with suppress(FileNotFoundError):
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+def cleared(folder: int, name: bytes) -> bool:
+    """A directory that has the object's name is removed if empty, as stock leaves them; OSError if it is not."""
+    if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        return False
+    os.rmdir(name, dir_fd=folder)
+    return True
 
 
 def _step(handle: int, child: int) -> int:
