@@ -36,3 +36,15 @@ def bucket_identity(storage: StorageSettings) -> str:
         storage.prefix or "",
     )
     return "|".join(parts)
+
+
+def make_bucket(store: ObjectStore, *, used_before: bool = False) -> None:
+    """Make sure that the bucket is there before it is read for the first time.
+
+    A local bucket is made below an existing ``base_path``. NotFound when this machine has used it before: then its
+    file system is not mounted, and a new directory would fill the disk below the mount point.
+    """
+    if isinstance(store, LocalStore) and not store.exists():
+        if used_before:
+            raise store.missing()
+        store.make()

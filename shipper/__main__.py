@@ -33,9 +33,12 @@ def run() -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
-    except Exception:
+    except Exception:  # noqa: BLE001  the entry: whatever gets here is a defect, and is told as one
         traceback.print_exc()
-        complain("this is a defect in medusa-shipper", "Please report it with the lines above; nothing in the bucket was harmed.")
+        complain(
+            "this is a defect in medusa-shipper",
+            "Please report it with the lines above; nothing in the bucket was harmed.",
+        )
         return 1
 
 

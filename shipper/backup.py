@@ -99,7 +99,10 @@ class _Run:
         intent = self._decide(found)
         schema = self._secure_snapshot(intent)
         opened = begin.open_attempt(site, self.node, self.request, intent, schema, grace=self.limits.grace)
-        site.state.write("identity", {"host_id": self.node.identity.host_id, "cluster": self.node.identity.cluster, "node": site.name})
+        site.state.write(
+            "identity",
+            {"host_id": self.node.identity.host_id, "cluster": self.node.identity.cluster, "node": site.name},
+        )
         begin.write_meta(site, self.node, self.request, intent, schema)
         self._announce("started", opened.number)
         with closing(Ledger(site.state.plan, site.state.known_files, site.bucket)) as ledger:
@@ -143,7 +146,9 @@ class _Run:
     def _ship(self, opened: Opened, ledger: Ledger) -> Report:
         site, request = self.site, self.request
         self.progress.step("comparing with the bucket")
-        destination = Destination(site.layout, site.name, request.backup, request.mode, opened.number, opened.condemned.keys)
+        destination = Destination(
+            site.layout, site.name, request.backup, request.mode, opened.number, opened.condemned.keys
+        )
         make_plan(ledger, site.cassandra, opened.tag, site.store, destination)
         self._check_time(opened, ledger.unknown_size())
         totals = ledger.totals()
@@ -199,6 +204,7 @@ class _Run:
         seconds = site.clock.running() - self.began
         rate = report.totals.new_size / seconds if report.totals.new_size > _MEASURABLE and seconds > 0 else None
         last = site.state.read("last")
-        site.state.write("last", {"backup": report.backup, "bytes_per_second": rate or last.get("bytes_per_second", 0)})
+        remembered = {"backup": report.backup, "node": site.name, "bucket": site.bucket}
+        site.state.write("last", {**remembered, "bytes_per_second": rate or last.get("bytes_per_second", 0)})
         site.state.write(begin.OPEN, {"names": []})
         return replace(report, seconds=seconds)

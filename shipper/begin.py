@@ -10,9 +10,8 @@ import json
 from dataclasses import dataclass
 
 from backupstore.core import layout as grammar
-from backupstore.core import names
+from backupstore.core import names, tokenmap
 from backupstore.core.documents import Abandoned, Attempt, Mode, RingNode, encode
-from backupstore.core.tokenmap import encode_tokenmap, read_tokenmap
 from backupstore.errors import Conflict, NotFound, Refused
 from shipper import VERSION, snapshot
 from shipper.cassandra.port import Identity, Member, Schema
@@ -118,7 +117,9 @@ def abandon_dead(site: Site, backup: str) -> tuple[str, ...]:
     return tuple(dead)
 
 
-def open_attempt(site: Site, node: Node, request: Request, intent: New | Resume, schema: Schema, *, grace: float) -> Opened:
+def open_attempt(
+    site: Site, node: Node, request: Request, intent: New | Resume, schema: Schema, *, grace: float
+) -> Opened:
     """Write the intent, read condemned, write the attempt."""
     site.state.write(OPEN, {"names": [request.backup]})
     begun_running = site.clock.running()
@@ -182,7 +183,7 @@ def check_resume_without_snapshot(site: Site, node: Node, request: Request, inte
     if grammar.SCHEMA in intent.files and _body(site, request, grammar.SCHEMA) != schema.export.encode():
         reasons.append("the schema has changed")
     if grammar.TOKENMAP in intent.files:
-        stored = read_tokenmap(_body(site, request, grammar.TOKENMAP) or b"", request.backup).get(site.name)
+        stored = tokenmap.parse(_body(site, request, grammar.TOKENMAP) or b"", request.backup).get(site.name)
         if stored is None or set(stored.tokens) != set(node.identity.tokens):
             reasons.append("the node's tokens have changed")
     if reasons:
@@ -207,7 +208,7 @@ def write_meta(site: Site, node: Node, request: Request, intent: New | Resume, s
     present = intent.files if isinstance(intent, Resume) else frozenset[str]()
     version = json.dumps({"server_type": node.identity.server_type, "release_version": node.identity.release_version})
     bodies = {
-        grammar.TOKENMAP: encode_tokenmap(tokenmap_of(node.identity, node.ring)),
+        grammar.TOKENMAP: tokenmap.encode(tokenmap_of(node.identity, node.ring)),
         grammar.SERVER_VERSION: version.encode(),
         grammar.DIFFERENTIAL: b"differential" if request.mode == "differential" else None,
         grammar.DESCRIBE: schema.described.encode(),

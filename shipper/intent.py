@@ -63,9 +63,15 @@ def decide_intent(wanted: Wanted, found: Found, *, now: float, grace: float) -> 
             return Resume(1, found.files[grammar.SCHEMA], frozenset(found.files))
         raise _taken(wanted, "an unfinished backup of stock Medusa has this name")
     if latest.host_id != wanted.host_id:
-        raise _taken(wanted, f"it was begun by the node with host id {latest.host_id}, and this one is {wanted.host_id}")
+        raise _taken(
+            wanted, f"it was begun by the node with host id {latest.host_id}, and this one is {wanted.host_id}"
+        )
     if latest.mode != wanted.mode:
-        raise _taken(wanted, f"it was begun in {latest.mode} mode", f"Run it with --mode {latest.mode} to finish it, or choose another name.")
+        raise _taken(
+            wanted,
+            f"it was begun in {latest.mode} mode",
+            f"Run it with --mode {latest.mode} to finish it, or choose another name.",
+        )
     if (set(latest.keyspaces), set(latest.tables)) != (set(wanted.keyspaces), set(wanted.tables)):
         raise _taken(wanted, "it was begun with other --keyspace or --table filters")
     begun = found.files.get(grammar.SCHEMA, latest.begun)
@@ -81,7 +87,9 @@ def _refuse_when_over(wanted: Wanted, found: Found) -> None:
         raise _taken(wanted, "this node has already finished it")
 
 
-def _taken(wanted: Wanted, why: str, hint: str = "Choose another name, or leave --backup-name out for one made of the time.") -> Refused:
+def _taken(
+    wanted: Wanted, why: str, hint: str = "Choose another name, or leave --backup-name out for one made of the time."
+) -> Refused:
     return Refused(
         f"The name {wanted.backup} is taken for {wanted.node}: {why}.",
         hint=hint,

@@ -39,7 +39,9 @@ def find(store: ObjectStore, layout: Layout, node: str, backup: str) -> Found:
 
 def read_condemned(store: ObjectStore, layout: Layout, node: str) -> Condemnation:
     """Read every condemned document of a node. Corrupt when one cannot be read: its keys would be trusted by mistake."""
-    runs, backups, keys = [], set(), set()
+    runs: list[str] = []
+    backups: set[str] = set()
+    keys: set[str] = set()
     folder = layout.condemned(node)
     for stored in store.list(folder):
         document = decode(Condemned, store.read(stored.key).body, stored.key)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from backupstore.core.tokenmap import TokenmapNode
+from backupstore.core.tokenmap import RingMember
 from backupstore.errors import Refused
 from shipper.cassandra.port import Identity, Member
 
 
-def tokenmap_of(identity: Identity, ring: Iterable[Member]) -> dict[str, TokenmapNode]:
+def tokenmap_of(identity: Identity, ring: Iterable[Member]) -> dict[str, RingMember]:
     """Stock's tokenmap: the nodes of the writing node's own datacenter, by name."""
     own = (member for member in ring if member.dc == identity.dc)
-    return {m.name: TokenmapNode(tokens=m.tokens, is_up=m.is_up, rack=m.rack, dc=m.dc) for m in own}
+    return {m.name: RingMember(tokens=m.tokens, is_up=m.is_up, rack=m.rack, dc=m.dc) for m in own}
 
 
 def check_own_name(identity: Identity, ring: Iterable[Member], name: str) -> None:
@@ -26,7 +26,9 @@ def check_own_name(identity: Identity, ring: Iterable[Member], name: str) -> Non
             hint=f"Set 'fqdn' in the [storage] section of medusa.ini to {known}, or change resolve_ip_addresses in [cassandra].",
             operation="name",
         )
-    twins = [member.address for member in by_host.values() if member.name == name and member.host_id != identity.host_id]
+    twins = [
+        member.address for member in by_host.values() if member.name == name and member.host_id != identity.host_id
+    ]
     if twins:
         raise Refused(
             f"The nodes at {identity.address} and {', '.join(twins)} are both called {name}: they would overwrite each other.",

@@ -76,8 +76,6 @@ def test_stocks_other_variables_and_pod_ip() -> None:
         "MEDUSA_CASSANDRA_SSTABLELOADER_TS": "/ts",
         "MEDUSA_CASSANDRA_SSTABLELOADER_KS": "/ks",
         "MEDUSA_RESOLVE_IP_ADDRESSES": "False",
-        "MEDUSA_CQL_K8S_SECRETS_PATH": "/cql",
-        "MEDUSA_NODETOOL_K8S_SECRETS_PATH": "/nodetool",
         "POD_IP": "10.0.0.1",
         "MEDUSA_TMP_DIR": "stock's, not a setting",
     }
@@ -86,7 +84,6 @@ def test_stocks_other_variables_and_pod_ip() -> None:
     assert (node.nodetool_username, node.nodetool_password) == ("n", "p")
     assert (node.sstableloader_tspw, node.sstableloader_kspw) == ("t", "k")
     assert node.resolve_ip_addresses is False
-    assert (node.cql_k8s_secrets_path, node.nodetool_k8s_secrets_path) == (Path("/cql"), Path("/nodetool"))
     assert loaded.settings.kubernetes.pod_ip == "10.0.0.1"
     assert loaded.settings.storage.fqdn is None
     assert loaded.warnings == ()

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
-from backupstore.settings import DEFAULT_FILE, OPTIONS, load, settings_table
+from backupstore.settings import DEFAULT_FILE, OPTIONS, Option, load, settings_table
+from backupstore.settings.files import companion_of
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENT = ROOT / "docs" / "settings.md"
 EXAMPLE = ROOT / "medusa-example.ini"
+OURS = ROOT / "medusa-shipper-example.ini"
 
 
-def uncommented() -> str:
-    """The example with all its keys in force."""
-    return re.sub(r"^;(?=\w+ = |\[)", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+def uncommented(file: Path) -> str:
+    """An example with all its keys in force."""
+    return re.sub(r"^;(?=\w+ = |\[)", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def headers(file: Path) -> list[str]:
+    return re.findall(r"^;?\[(\w*)\]$", file.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def test_the_document_is_what_the_code_says() -> None:
@@ -27,33 +34,50 @@ def test_the_document_names_every_option() -> None:
     assert str(DEFAULT_FILE) in text
 
 
-def test_the_example_can_be_used_as_it_is() -> None:
-    loaded = load(EXAMPLE, {})
+def test_the_last_column_says_who_obeys_or_not_yet_or_nothing_and_why() -> None:
+    """What this release obeys is written out here: a store, a verb or a log file that is new has to move its keys."""
+    obeyed = {f"{one.section}.{one.key}" for one in OPTIONS if not re.match("not yet|nothing", _obeyed_by(one))}
+    cassandra = {one.key for one in OPTIONS if one.key.startswith(("cql_", "nodetool_")) and one.section == "cassandra"}
+    cassandra |= {"start_cmd", "stop_cmd", "config_file", "certfile", "usercert", "userkey", "resolve_ip_addresses"}
+    assert obeyed == {
+        *(f"storage.{key}" for key in ("storage_provider", "bucket_name", "base_path", "prefix", "fqdn")),
+        "storage.concurrent_transfers",
+        *(f"cassandra.{key}" for key in cassandra),
+        *(f"checks.{key}" for key in ("health_check", "query", "expected_rows", "expected_result")),
+        *(f"shipper.{one.key}" for one in OPTIONS if one.section == "shipper"),
+    }
+    others = {_obeyed_by(one) for one in OPTIONS if f"{one.section}.{one.key}" not in obeyed}
+    assert not [text for text in others if not re.match(r"(not yet|nothing): \S", text)]
+
+
+def _obeyed_by(option: Option) -> str:
+    return option.description.obeyed_by
+
+
+def test_the_examples_can_be_used_as_they_are(tmp_path: Path) -> None:
+    main = tmp_path / "medusa.ini"
+    shutil.copy(EXAMPLE, main)
+    shutil.copy(OURS, companion_of(main))
+    loaded = load(main, {})
     assert loaded.warnings == ()
+    assert loaded == load(EXAMPLE, {})
     assert loaded.settings.storage.provider == "local"
 
 
-def test_the_example_has_only_sections_that_stock_knows() -> None:
-    """Stock Medusa 0.31 raises KeyError at any other one, and many will have one file for both."""
-    headers = re.findall(r"^\[(.*)\]$", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
-    assert headers == ["storage", "cassandra", "checks", "monitoring", "logging"]
+def test_the_main_example_has_only_sections_that_stock_knows_and_the_other_only_ours() -> None:
+    assert headers(EXAMPLE) == ["storage", "cassandra", "checks", "monitoring", "logging"]
+    assert headers(OURS) == ["shipper"]
 
 
-def test_the_commented_lines_of_the_example_can_be_used_too(tmp_path: Path) -> None:
+def test_the_commented_lines_of_the_examples_can_be_used_too(tmp_path: Path) -> None:
     every = tmp_path / "every.ini"
-    every.write_text(uncommented().replace("base64 of 32 bytes", "A" * 43 + "="), encoding="utf-8")
+    every.write_text(uncommented(EXAMPLE).replace("base64 of 32 bytes", "A" * 43 + "="), encoding="utf-8")
+    companion_of(every).write_text(uncommented(OURS), encoding="utf-8")
     assert load(every, {}).warnings == ()
 
 
-def test_the_example_shows_every_key_of_ours() -> None:
-    text = uncommented()
-    assert not [one.key for one in OPTIONS if one.section == "shipper" and f"\n{one.key} = " not in text]
-
-
-def test_the_commented_defaults_of_the_example_are_the_defaults() -> None:
-    shown = dict(
-        re.findall(r"^;(\w+) = (.*)$", EXAMPLE.read_text(encoding="utf-8").partition("\n;[shipper]\n")[2], re.MULTILINE)
-    )
+def test_the_example_of_ours_shows_every_key_with_its_default() -> None:
+    shown = dict(re.findall(r"^;(\w+) = (.*)$", OURS.read_text(encoding="utf-8"), re.MULTILINE))
     assert shown == {one.key: one.description.default for one in OPTIONS if one.section == "shipper"}
 
 

@@ -129,7 +129,6 @@ SHIPPER = {
     "nodetool_timeout": "600",
     "start_timeout": "300",
     "stop_timeout": "300",
-    "schema_agreement_timeout": "30",
     "reread_known_files_after_days": "30",
     "log_format": "text",
 }

@@ -1,4 +1,4 @@
-"""How everything derived is written so that it ends up right whatever happens meanwhile: in passes, until one is quiet
+"""Passes: how everything derived is written, so that it ends up right whatever happens meanwhile.
 
 A pass reads what is written, *then* the truth it follows from, and writes what differs: documents by compare-and-swap,
 stock's keys, which stock reads as they are, unconditionally. After a pass that wrote, there is another; the work ends

@@ -14,7 +14,7 @@ NODE = "backup, restore"
 RESTORE = "restore"
 CQL = "CQL session"
 NODETOOL = "nodetool"
-LOADER = "restore with sstableloader"
+LOADER = "not yet: sstableloader"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class CassandraSettings:
     cql_username: str | None = option(optional(TEXT), "", "user for CQL; used only together with a password", CQL)
     cql_password: str | None = option(optional(SECRET), "", "its password", CQL)
     cql_k8s_secrets_path: Path | None = option(
-        optional(PATH), "", "directory with the files `username` and `password`, instead of the two above", CQL
+        optional(PATH), "", "directory with the files `username` and `password`; goes before the two above", CQL
     )
     nodetool_username: str | None = option(optional(TEXT), "", "user for JMX", NODETOOL)
     nodetool_password: str | None = option(optional(SECRET), "", "its password", NODETOOL)
@@ -37,7 +37,7 @@ class CassandraSettings:
         optional(PATH), "", "file with user and password; does not show in the list of processes", NODETOOL
     )
     nodetool_k8s_secrets_path: Path | None = option(
-        optional(PATH), "", "directory with the files `username` and `password`", NODETOOL
+        optional(PATH), "", "directory with the files `username` and `password`, the same for nodetool", NODETOOL
     )
     nodetool_host: str | None = option(optional(TEXT), "", "where nodetool connects to", NODETOOL)
     nodetool_port: int | None = option(optional(kinds.PORT), "", "its port", NODETOOL)

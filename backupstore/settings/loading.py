@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from backupstore.errors import Misconfigured
-from backupstore.settings import inifile
+from backupstore.settings.files import read_both
+from backupstore.settings.logins import with_logins
 from backupstore.settings.options import Option
 from backupstore.settings.rules import ERRORS, WARNINGS, Rule
 from backupstore.settings.sections import OPTIONS, SECTIONS, Settings
@@ -39,24 +40,27 @@ class Loaded:
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str] = NOTHING) -> Loaded:
     """Read the settings: command line before environment before file before defaults.
 
-    ``path`` None is the default file, which may be missing when the rest sets all that is required. ``overrides`` are
+    ``path`` None is the default file, which may be missing when the rest sets all that is required; what is only ours
+    may stand in a companion beside it (``files``). ``overrides`` are
     options of the command line by name (``sources.COMMAND_LINE``). Misconfigured names every mistake at once.
     """
     name = path or DEFAULT_FILE
-    file = inifile.read(name)
-    sources = gather(file or inifile.IniFile(str(name)), environ, overrides)
+    files = read_both(name)
+    sources = with_logins(gather(files, environ, overrides))
     reading = _Reading(sources, str(name))
-    absent = file is None and (path is not None or reading.lacks_required())
+    absent = not files.exists and (path is not None or reading.lacks_required())
     mistakes = [f"{name}: does not exist"] if absent else []
     mistakes += reading.mistakes()
     if mistakes:
-        raise Misconfigured(tuple(mistakes), hint=_hint(name, sources, absent=absent and path is None))
+        raise Misconfigured(
+            tuple(mistakes), hint=_hint(files.blamed(mistakes), sources, absent=absent and path is None)
+        )
     sections = {section: holder(**reading.values[section]) for section, holder in SECTIONS.items()}
     return Loaded(Settings(**sections), (*sources.warnings, *reading.complaints(WARNINGS)))
 
 
-def _hint(name: Path, sources: Sources, *, absent: bool) -> str:
-    correct = f"Correct {name} (docs/settings.md tells what each key is for) and run it again; nothing was done."
+def _hint(what: str, sources: Sources, *, absent: bool) -> str:
+    correct = f"Correct {what} (docs/settings.md tells what each key is for) and run it again; nothing was done."
     # A misspelled key is only a warning, but often the reason why another one is missing.
     return "\n    ".join([_HOW_TO_BEGIN if absent else correct, *sources.warnings])
 

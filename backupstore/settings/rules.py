@@ -69,8 +69,7 @@ def _relative(values: Values) -> str:
 
 def _half_a_login(values: Values) -> str:
     half = (values["cql_username"] is None) != (values["cql_password"] is None)
-    unused = half and values["cql_k8s_secrets_path"] is None
-    return "is not used: cql_username and cql_password work only together" if unused else ""
+    return "is not used: cql_username and cql_password work only together" if half else ""
 
 
 def _kubernetes(values: Values) -> str:
@@ -84,7 +83,7 @@ def _grpc(values: Values) -> str:
 
 _LOADER = ("sstableloader_ts", "sstableloader_tspw", "sstableloader_ks", "sstableloader_kspw")
 _TLS = ("ca_cert", "tls_cert", "tls_key")
-_LOGIN = ("cql_username", "cql_password", "cql_k8s_secrets_path")
+_LOGIN = ("cql_username", "cql_password")
 
 ERRORS = (
     Rule("storage", ("base_path", "storage_provider"), _base_path),

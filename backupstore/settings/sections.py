@@ -1,7 +1,6 @@
 """The smaller sections, ``[shipper]`` that is only ours, and the whole.
 
-Stock Medusa 0.31 stops with a KeyError at a section that it does not know. Where one file serves both programs, what is
-ours is therefore set by variables, ``MEDUSA_SHIPPER_…``.
+In the last column of the document, ``not yet: x`` is parsed and checked, and waits for x; ``nothing: …`` stays so.
 """
 
 # ruff: noqa: RUF009 -- option() makes a dataclass field; all defaults are immutable
@@ -16,11 +15,11 @@ from backupstore.settings.kinds import FLAG, PATH, TEXT, choice, optional, or_de
 from backupstore.settings.options import Option, option, options_of
 from backupstore.settings.storage import StorageSettings
 
-NO_SSH = "nothing: nodes are told through the bucket what to do; no ssh is needed"
-NO_GRPC = "nothing: there is no gRPC server; programs meet in the bucket only"
-NO_K8S = "nothing yet: the management API is not used"
-LOGS = "log file"
-METRICS = "metrics"
+NO_SSH = "nothing: no ssh is used"
+NO_GRPC = "nothing: there is no gRPC server"
+NO_K8S = "not yet: management API"
+LOGS = "not yet: log file"
+METRICS = "not yet: metrics"
 CHECKS = "check after a restore"
 SERVE = "serve"
 
@@ -53,8 +52,10 @@ class ChecksSettings:
     expected_result: str | None = option(
         optional(TEXT), "", "values of the first row, with commas between them", CHECKS
     )
-    enable_md5_checks: bool = option(FLAG, "false", "compare digests, not only sizes", "verify, backup")
-    md5_check_concurrency: int = option(or_default(whole(0, 1000), "1"), "1", "files to hash at once", "backup")
+    enable_md5_checks: bool = option(FLAG, "false", "compare digests, not only sizes", "not yet: verify, backup")
+    md5_check_concurrency: int = option(
+        or_default(whole(0, 1000), "1"), "1", "files to hash at once", "not yet: backup"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +99,7 @@ class GrpcSettings:
 class KubernetesSettings:
     """Stock's way to take snapshots through the management API."""
 
-    enabled: bool = option(
-        FLAG, "False", "stock: no sudo, snapshots by HTTP, node named by `POD_IP`", "nothing yet, and a warning says so"
-    )
+    enabled: bool = option(FLAG, "False", "stock: no sudo, snapshots by HTTP, node named by `POD_IP`", NO_K8S)
     cassandra_url: str | None = option(kinds.URL, "None", "the management API", NO_K8S)
     use_mgmt_api: bool = option(FLAG, "False", "management API instead of Jolokia", NO_K8S)
     ca_cert: Path | None = option(optional(PATH), "", "mutual TLS; all three or none", NO_K8S)
@@ -111,7 +110,7 @@ class KubernetesSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipperSettings:
-    """What is only ours. Not in a file that stock Medusa reads too."""
+    """What is only ours. It stands in the companion of a file that stock Medusa reads too (``files``)."""
 
     state_dir: Path = option(
         kinds.ABSOLUTE,
@@ -122,8 +121,8 @@ class ShipperSettings:
     incomplete_grace_days: int = option(
         whole(1, _MAX_DAYS),
         "14",
-        "days; no backup is finished or resumed, and nothing condemned is deleted, later than half of them",
-        "backup, purge",
+        "days; no backup is finished or resumed later than half of them",
+        "backup; not yet: purge",
     )
     reconcile_interval: int = option(
         whole(1, _MAX_SECONDS), "300", "seconds between comparisons of catalog and bucket", f"{SERVE}, list-backups"
@@ -137,9 +136,6 @@ class ShipperSettings:
     nodetool_timeout: int = option(whole(1, _MAX_SECONDS), "600", "seconds a nodetool command may take", NODETOOL)
     start_timeout: int = option(whole(1, _MAX_SECONDS), "300", "seconds until a started node must be up", RESTORE)
     stop_timeout: int = option(whole(1, _MAX_SECONDS), "300", "seconds until a stopped node must be down", RESTORE)
-    schema_agreement_timeout: int = option(
-        whole(1, _MAX_SECONDS), "30", "seconds to wait until all nodes have the same schema", NODE
-    )
     reread_known_files_after_days: int = option(
         whole(1, _MAX_DAYS), "30", "days after which an unchanged file is read and checked again", "backup"
     )

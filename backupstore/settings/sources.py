@@ -1,4 +1,4 @@
-"""Where the text of an option comes from: command line, environment, file; the first that has it wins.
+"""Where the text of an option comes from: command line, environment, files; the first that has it wins.
 
 Besides ``MEDUSA_<SECTION>_<KEY>``, stock's own variables are obeyed, and go before ours of the same option.
 """
@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from backupstore.settings.files import Files
 from backupstore.settings.inifile import IniFile, shown
 from backupstore.settings.options import Option
 from backupstore.settings.sections import OPTIONS, SECTIONS
@@ -67,19 +68,19 @@ class Sources:
     warnings: tuple[str, ...]
 
 
-def gather(file: IniFile, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Sources:
+def gather(files: Files, environ: Mapping[str, str], overrides: Mapping[str, str]) -> Sources:
     """Find out what is set, by whom, and what cannot be meant for us."""
     given: dict[Place, Given] = {
-        (entry.section, entry.key): Given(entry.text, f"{file.name}:{entry.line}") for entry in file.entries
+        (entry.section, entry.key): Given(entry.text, where) for entry, where in files.entries()
     }
-    warnings = [*_strangers_in(file), *_strange_variables(environ)]
+    warnings = [*_strangers_in(files.main), *_strangers_in(files.companion), *_strange_variables(environ)]
     for variable, place in _variables(OPTIONS):
         if variable in environ:
             given[place] = Given(environ[variable], f"environment {variable}")
     for name, place in OLD_VARIABLES.items():
         if name in environ and given[place].where == f"environment {name}":
             warnings.append(f"environment {name}: is deprecated, use MEDUSA_{name}")
-    problems = list(file.problems)
+    problems = list(files.problems)
     for name, text in overrides.items():
         where = f"--{name.replace('_', '-')}"
         if name in COMMAND_LINE:

@@ -11,38 +11,39 @@ from backupstore.settings.kinds import FLAG, PATH, SIZE, TEXT, optional, or_defa
 from backupstore.settings.options import option
 from backupstore.settings.providers import DEFAULT_REGION, PROVIDER, Provider, provider_of, region_of
 
-STORES = "all stores"
-LOCAL = "local store"
-S3 = "S3 store"
-S3_GCS = "S3 and GCS stores"
-TRANSFER = "upload and download"
-RETENTION = "purge"
+ALL = "all commands"
+S3 = "not yet: S3"
+S3_GCS = "not yet: S3 and GCS"
+TRANSFER = "backup, restore, download"
+RETENTION = "not yet: purge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
     """The bucket."""
 
-    storage_provider: str = option(PROVIDER, None, "what kind of store the bucket is in", STORES)
+    storage_provider: str = option(
+        PROVIDER, None, "what kind of store the bucket is in", "all commands, for `local`; the others: not yet"
+    )
     bucket_name: str = option(
-        kinds.BUCKET, None, "the bucket or container; for `local` a directory below `base_path`", STORES
+        kinds.BUCKET, None, "the bucket or container; for `local` a directory below `base_path`", ALL
     )
     base_path: Path | None = option(
-        optional(PATH), "", "the directory that holds the buckets; required for `local`", LOCAL
+        optional(PATH), "", "the directory that holds the buckets; required for `local`", ALL
     )
     key_file: Path | None = option(
         optional(PATH), "", "file with credentials: AWS ini, or JSON of a GCS service account or for Azure", S3_GCS
     )
     prefix: str | None = option(
-        optional(kinds.PREFIX), "", "one path segment before all keys; each cluster needs its own", STORES
+        optional(kinds.PREFIX), "", "one path segment before all keys; each cluster needs its own", ALL
     )
     fqdn: str | None = option(
         optional(kinds.NODES),
         "",
         "the name of this node in the bucket; not set: the host name, resolved as `resolve_ip_addresses` says",
-        "all commands on a node",
+        ALL,
     )
-    host_file_separator: str = option(TEXT, ",", "between the columns of a host list", "restore-cluster")
+    host_file_separator: str = option(TEXT, ",", "between the columns of a host list", "not yet: restore-cluster")
     storage_class: str | None = option(
         optional(kinds.UPPER), "", "storage class of what is uploaded, such as STANDARD_IA; not for GCS", S3
     )
@@ -73,7 +74,7 @@ class StorageSettings:
         kinds.choice("auto", "path", "virtual"), "auto", "how the bucket stands in the URL", S3
     )
     transfer_max_bandwidth: int | None = option(
-        optional(SIZE), "50MB/s", "bytes a second, per process, each way; empty: no limit", TRANSFER
+        optional(SIZE), "50MB/s", "bytes a second, per process, each way; empty: no limit", "not yet: bandwidth cap"
     )
     concurrent_transfers: int = option(whole(1, 1000), "8", "files at once; stock's default is 1", TRANSFER)
     multi_part_upload_threshold: int = option(

@@ -11,21 +11,28 @@ _INTRODUCTION = """# Settings
 <!-- Generated from backupstore/settings; renew it with: python -m tests.test_settings_document -->
 
 The file is `/etc/medusa/medusa.ini`, or what `--config-file` names: the same file, with the same keys and defaults, as
-stock Medusa's (0.31). What is only ours stands in `[shipper]`. `medusa-example.ini` is one to begin with.
+stock Medusa's (0.31). `medusa-example.ini` is one to begin with.
 
-**While stock Medusa reads the same file, leave `[shipper]` out of it**: stock 0.31 stops with `KeyError: 'shipper'` at
-a section that it does not know. Set variables instead, such as `MEDUSA_SHIPPER_STATE_DIR`.
+What is only ours is the section `[shipper]`. It stands in a companion beside that file, which may be missing:
+`<stem>-shipper<suffix>`, so `/etc/medusa/medusa-shipper.ini` for `/etc/medusa/medusa.ini`.
+`medusa-shipper-example.ini` is one. Stock stops with `KeyError: 'shipper'` at a section that it does not know; without
+stock, `[shipper]` may as well stand in the main file. A key that both files set is a mistake, and so is any other
+section in the companion.
 
-- Command line goes before environment, environment before file, file before default.
+**This release (0.1.0) knows local buckets only.** Every key is read and checked. What then obeys it stands in the last
+column: a key with "not yet" has no effect in this release, one with "nothing" never has.
+
+- Command line goes before environment, environment before the files, files before default.
 - Every option can be set by a variable, `MEDUSA_<SECTION>_<KEY>`: `MEDUSA_STORAGE_BUCKET_NAME`. With all required ones
   set this way, no file is needed.
-- All mistakes are reported at once, with file and line, before anything is done. Unknown keys and sections are only
-  warned about. A `[DEFAULT]` section is refused: write each key into its section.
+- All mistakes are reported at once, with file and line, before anything is done. Unknown keys, and unknown sections of
+  the main file, are only warned about. A `[DEFAULT]` section is refused: write each key into its section.
 - Keys may be written in any case. A comment needs a line of its own, with `;` or `#` in front. An indented line
   continues the value of the line above. `%` has no meaning.
 - A size is a number of bytes, or a number with `B`, `KB`, `MB`, `GB`, `TB` or `PB` (in capitals, 1 KB is 1024 B), and
   perhaps `/s`.
 - Yes is `1`, `true`, `yes` or `on`; no is `0`, `false`, `no` or `off`.
+- What `cql_k8s_secrets_path` and `nodetool_k8s_secrets_path` hold goes before user and password from anywhere else.
 - Secrets are shown nowhere, not even in messages about them.
 
 Where we differ from stock on purpose: `concurrent_transfers` is 8, not 1. `health_check = thrift`, a part of the

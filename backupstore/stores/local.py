@@ -22,7 +22,7 @@ from backupstore.errors import Corrupt, NotFound, Refused, Retryable
 from backupstore.ports import Document, Folder, Sink, Source, StoredObject
 from backupstore.stores.answers import absent, changed, taken, too_large, wrong_size
 from backupstore.stores.keys import check_folder, check_key
-from backupstore.stores.local_errors import translated
+from backupstore.stores.local_errors import missing_bucket, translated
 from backupstore.stores.local_listing import holds_an_object, scan
 from backupstore.stores.local_tree import INCOMING, Part, Parts, Tree, cleared, must_be_free
 from backupstore.stores.sources import BytesSource
@@ -54,6 +54,19 @@ class LocalStore:
         self._base = base
         self._tree = Tree(base, sync)
         self._link = link
+
+    def exists(self) -> bool:
+        """Whether the bucket's directory is there."""
+        return self._base.is_dir()
+
+    def make(self) -> None:
+        """Make the bucket's directory. NotFound when the directory above it is missing; Denied, NoSpace."""
+        with translated("make", self._base.name, self._base), self._tree.made(()):
+            pass
+
+    def missing(self) -> NotFound:
+        """The error for a bucket that should be there."""
+        return missing_bucket(self._base)
 
     def read(self, key: str, *, limit: int = 64 << 20) -> Document:
         """Return the whole object."""

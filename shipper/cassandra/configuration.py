@@ -1,8 +1,8 @@
 """What we need of cassandra.yaml, as Cassandra itself would understand it. Only read, never changed.
 
-The file is YAML 1.1, as Cassandra's own parser has it (``yes`` is a truth value), and of a key that stands there twice
-the last one counts. Where a directory is not named, Cassandra takes one below its storage directory; packages set that
-to ``/var/lib/cassandra``. Names are not resolved here: that is ``addresses``.
+The file is YAML 1.1, as Cassandra's own parser has it (``yes`` is a truth value). A key that stands there twice is
+refused: which one counts depends on how Cassandra was started. Where a directory is not named, Cassandra takes one below
+its storage directory; packages set that to ``/var/lib/cassandra``. Names are not resolved here: that is ``addresses``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HINT = "Check config_file in [cassandra] of medusa.ini, and the file it names."
 
 @dataclass(frozen=True, slots=True)
 class Directories:
-    """Where Cassandra keeps what. ``data`` is in the file's order; where local system tables lie apart, their one is last."""
+    """Where Cassandra keeps what. ``data`` in the file's order, the one for local system tables last if it is apart."""
 
     data: tuple[Path, ...]
     commitlog: Path

@@ -182,7 +182,7 @@ def _translated(address: Address) -> Iterator[None]:
 def _trouble(address: Address, cause: BaseException) -> BackupError:
     from cassandra import AuthenticationFailed, InvalidRequest, Unauthorized  # noqa: PLC0415 - slow to import
 
-    kind, text = type(cause).__name__, " ".join(str(cause).split())
+    kind, text = type(cause).__name__, " ".join(str(cause).split()).rstrip(".")
     if isinstance(cause, AuthenticationFailed):
         return Denied(
             f"Cassandra at {address} refused the login: {text}.",

@@ -4,15 +4,16 @@
     <data directory>/<keyspace>/<table>-<id>/snapshots/<tag>/.<index>/<component>
 
 One table lies in every data directory, a part of its SSTables in each. Names become parts of object keys, so only those
-that Cassandra makes are let through. What lies beside them is ignored (``lost+found``, old files of an operator) unless
-the snapshot is in it: to leave out something that Cassandra took would be a backup with a hole. Data directories may be
-symbolic links; nothing below them is followed. Listings are read per table, when they are asked for.
+that Cassandra can make are let through. Folders with other names are somebody else's (``lost+found``, what an operator
+left there) and ignored; a strange file inside a snapshot is an error, for to leave out something that Cassandra took
+would be a backup with a hole. Data directories may be symbolic links; a table behind another link is an error, once a
+snapshot is in it. Listings are read per table, when they are asked for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -30,9 +31,9 @@ _SNAPSHOTS = "snapshots"
 def snapshot_tags(directories: Sequence[Path], start: str) -> tuple[str, ...]:
     """Tags on disk that begin with ``start``, sorted, of every keyspace."""
     tags: set[str] = set()
-    for place in _tables(directories):
+    for place in _places(directories):
         for entry in _entries(place.path / _SNAPSHOTS, absent_is_empty=True):
-            if entry.name.startswith(start) and entry.is_dir(follow_symlinks=False):
+            if entry.name.startswith(start) and entry.is_dir():
                 tags.add(entry.name)
     return tuple(sorted(tags))
 
@@ -40,14 +41,13 @@ def snapshot_tags(directories: Sequence[Path], start: str) -> tuple[str, ...]:
 def snapshot_tables(directories: Sequence[Path], tag: str) -> tuple[TableFolder, ...]:
     """Table folders with that snapshot, sorted by keyspace, table and disk, ``system_traces`` left out."""
     found = []
-    for place in _tables(directories):
+    for place in _places(directories):
         folder = place.path / _SNAPSHOTS / tag
-        if place.keyspace in _LEFT_OUT or not folder.is_dir():
-            continue
-        if place.trouble:
-            _refuse(folder, place.trouble)
-        if folder.is_symlink() or folder.parent.is_symlink():
-            _refuse(folder, "it is reached by a symbolic link")
+        with _translated(folder):
+            if place.keyspace in _LEFT_OUT or not folder.is_dir():
+                continue
+            if place.is_linked or folder.is_symlink() or folder.parent.is_symlink():
+                _refuse(folder, "it is reached by a symbolic link")
         found.append(TableFolder(place.disk, place.keyspace, place.table, folder))
     return tuple(sorted(found, key=lambda table: (table.keyspace, table.table, table.disk)))
 
@@ -74,36 +74,26 @@ def _component(table: TableFolder, entry: os.DirEntry[str], index: str | None) -
 
 
 class _Place(NamedTuple):
-    """A directory where a table lies. ``trouble`` says why a snapshot in it cannot be taken over."""
+    """A directory where a part of a table lies, reached as Cassandra made it or by somebody's symbolic link."""
 
     disk: int
     keyspace: str
     table: str
     path: Path
-    trouble: str
+    is_linked: bool
 
 
-def _tables(directories: Sequence[Path]) -> Iterator[_Place]:
+def _places(directories: Sequence[Path]) -> Iterator[_Place]:
     for disk, directory in enumerate(directories):
-        for keyspace in _folders(directory):
-            for table in _folders(Path(keyspace.path)):
-                yield _Place(disk, keyspace.name, table.name, Path(table.path), _trouble(keyspace, table))
+        for keyspace in _folders(directory, names.is_keyspace):
+            for table in _folders(Path(keyspace.path), names.is_table_folder):
+                linked = keyspace.is_symlink() or table.is_symlink()
+                yield _Place(disk, keyspace.name, table.name, Path(table.path), linked)
 
 
-def _trouble(keyspace: os.DirEntry[str], table: os.DirEntry[str]) -> str:
-    if keyspace.is_symlink() or table.is_symlink():
-        return "it is reached by a symbolic link"
-    if not names.is_keyspace(keyspace.name):
-        return "no keyspace is called so"
-    if not names.is_table_folder(table.name):
-        return "no table folder is called so"
-    return ""
-
-
-def _folders(path: Path) -> list[os.DirEntry[str]]:
-    """Sub-folders, linked ones too: whether a snapshot lies behind a link must be known."""
-    # lost+found is the file system's, and only root may look into it.
-    return [each for each in _entries(path) if each.is_dir() and each.name != "lost+found" and each.name[0] != "."]
+def _folders(path: Path, is_name: Callable[[str], bool]) -> list[os.DirEntry[str]]:
+    """Folders that Cassandra can have made, linked ones too: whether a snapshot lies behind a link must be known."""
+    return [entry for entry in _entries(path) if is_name(entry.name) and entry.is_dir()]
 
 
 def _entries(path: Path, *, absent_is_empty: bool = False) -> list[os.DirEntry[str]]:

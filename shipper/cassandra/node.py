@@ -3,18 +3,18 @@
     with LocalNode(configuration, access, nodetool, naming) as node:
         node.identity()
 
-One CQL session is kept for as long as the block lasts; outside of one, each question opens its own. A session that
-failed is not used again, for Cassandra may have been restarted meanwhile.
+One CQL session is kept for as long as the block lasts; outside of one, each question opens its own. Cassandra may be
+restarted meanwhile, so a kept session that fails is dropped, and the question asked once more in a new one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import final
+from typing import TypeVar, final
 
 from backupstore.core import names
 from backupstore.errors import BackupError, NodeTrouble, Refused
@@ -24,6 +24,8 @@ from shipper.cassandra.cql import CqlAccess, Session
 from shipper.cassandra.naming import Naming
 from shipper.cassandra.nodetool import Nodetool
 from shipper.cassandra.port import Identity, Member, Schema, TableFolder
+
+Answer = TypeVar("Answer")
 
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _OLDEST = 4
@@ -83,19 +85,16 @@ class LocalNode:
 
     def identity(self) -> Identity:
         """Ask the running node who it is. Refused when it is not of a kind that we know how to back up."""
-        with self.session() as session:
-            return _supported(session.identity())
+        return _supported(self._ask(Session.identity))
 
     def ring(self) -> tuple[Member, ...]:
         """Every node of every datacenter, this one included, sorted by name. Peers are neither up nor down."""
-        with self.session() as session:
-            own = _supported(session.identity())
-            return session.ring(self._naming.ring(own.host_id))
+        name_of = self._naming.ring(self.identity().host_id)
+        return self._ask(lambda session: session.ring(name_of))
 
     def schema(self) -> Schema:
         """The schema as it is now."""
-        with self.session() as session:
-            return session.schema()
+        return self._ask(Session.schema)
 
     def snapshot(self, tag: str, *, keyspaces: Sequence[str] = (), tables: Sequence[str] = ()) -> None:
         """Take a snapshot, and find it on disk: nodetool may take less than it was asked for, or do it elsewhere.
@@ -141,6 +140,17 @@ class LocalNode:
     def snapshot_tables(self, tag: str) -> tuple[TableFolder, ...]:
         """Table folders with that snapshot, sorted by keyspace, table and disk, ``system_traces`` left out."""
         return data_directories.snapshot_tables(self.data_directories, tag)
+
+    def _ask(self, question: Callable[[Session], Answer]) -> Answer:
+        is_old = self._kept is not None
+        try:
+            with self.session() as session:
+                return question(session)
+        except NodeTrouble:
+            if not is_old:
+                raise
+        with self.session() as session:
+            return question(session)
 
     def _absent(self, tag: str, keyspaces: Sequence[str], tables: Sequence[str]) -> str:
         """The first thing that was asked for and is not in the snapshot; empty when all is."""

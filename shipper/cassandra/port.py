@@ -45,7 +45,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One row of ``DESCRIBE SCHEMA WITH INTERNALS``: a keyspace, type, function, aggregate, table, index or view (``kind``).
+    """One row of ``DESCRIBE SCHEMA WITH INTERNALS``: keyspace, type, function, aggregate, table, index or view.
 
     Names are as on disk, without CQL's quotes; those of functions and aggregates carry their signature.
     """
@@ -71,7 +71,7 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One file of a snapshot. ``disk`` is the position of its data directory, ``index`` its hidden directory or None."""
+    """One file of a snapshot. ``disk`` is the position of its data directory, ``index`` a hidden directory or None."""
 
     disk: int
     keyspace: str

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -143,3 +144,8 @@ class _Tail:
         """What was kept, when the pipe has ended or somebody holds it open for too long."""
         self._thread.join(_DRAIN_SECONDS)
         return bytes(self._kept).decode("utf-8", errors="replace")
+
+
+def find_program(name: str) -> str | None:
+    """Where a program is, as running it would find it; None when it is nowhere."""
+    return shutil.which(name)

@@ -57,6 +57,9 @@ def options(address: Address, timeout: float, tls: ssl.SSLContext | None = None)
             " cassandra.yaml.",
             operation="cql",
         ) from error
+    except (_NoCql, struct.error, UnicodeDecodeError, ConnectionResetError, BrokenPipeError) as error:
+        # A server that wants TLS hangs up, or resets the connection.
+        raise _stranger(address) from error
     except OSError as error:
         raise NodeTrouble(
             f"CQL at {address} does not answer: {error.strerror or error}.",
@@ -64,10 +67,6 @@ def options(address: Address, timeout: float, tls: ssl.SSLContext | None = None)
             " native_transport_port in cassandra.yaml with this address.",
             operation="cql",
         ) from error
-    except (struct.error, UnicodeDecodeError) as error:
-        raise _stranger(address) from error
-    except _NoCql as error:
-        raise _stranger(address) from error
 
 
 def _ask(connection: socket.socket) -> dict[str, tuple[str, ...]]:
@@ -102,6 +101,8 @@ def _multimap(body: bytes) -> dict[str, tuple[str, ...]]:
         nonlocal place
         length = number()
         place += length
+        if place > len(body):
+            raise _NoCql
         return body[place - length : place].decode("utf-8")
 
     return {text(): tuple(text() for _ in range(number())) for _ in range(number())}

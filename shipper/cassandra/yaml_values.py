@@ -110,12 +110,12 @@ def parse(path: Path, source: str) -> Values:
     """The top of a YAML file. Misconfigured when it is not YAML, or not a mapping."""
     yaml = YAML(typ="safe", pure=True)
     yaml.version = (1, 1)
-    yaml.allow_duplicate_keys = True
     try:
         values = yaml.load(source)
     except MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise _not_yaml(path, line, str(error.problem)) from error
+        # Of a key that stands there twice, ruamel would also tell both values, and one may be a password.
+        raise _not_yaml(path, line, re.sub(r'" with value .*', '"', str(error.problem), flags=re.DOTALL)) from error
     except (YAMLError, ValueError) as error:
         raise _not_yaml(path, "", str(error)) from error
     if not isinstance(values, Mapping):
@@ -126,5 +126,5 @@ def parse(path: Path, source: str) -> Values:
 def _not_yaml(path: Path, line: str, why: str) -> Misconfigured:
     return Misconfigured(
         (f"{path}{line}: not YAML: {why}",),
-        hint="Check config_file in [cassandra] of medusa.ini; Cassandra itself could not start with this file.",
+        hint="Check config_file in [cassandra] of medusa.ini; each key must stand there once.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -21,13 +21,17 @@ app = typer.Typer(
     help="Back up and restore Apache Cassandra, in the bucket layout of cassandra-medusa.",
 )
 
-BackupName = Annotated[str, typer.Option("--backup-name", help="Name of the backup.")]
-Keyspaces = Annotated[Optional[list[str]], typer.Option("--keyspace", help="Only this keyspace. May be given several times.")]
-Tables = Annotated[Optional[list[str]], typer.Option("--table", help="Only this table, as keyspace.table. May be given several times.")]
-Output = Annotated[str, typer.Option("--output", "-o", help="text or json.")]
+BackupName = Annotated[str, typer.Option("--backup-name", metavar="NAME", help="Name of the backup.")]
+Keyspaces = Annotated[
+    list[str] | None, typer.Option("--keyspace", metavar="KEYSPACE", help="Only this keyspace. May be given several times.")
+]
+Tables = Annotated[
+    list[str] | None, typer.Option("--table", help="Only this table, as keyspace.table. May be given several times.")
+]
+Output = Annotated[str, typer.Option("--output", "-o", metavar="text|json", help="How to print it.")]
 
 
-def _version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     if wanted:
         out(f"medusa-shipper {VERSION}")
         raise typer.Exit
@@ -36,17 +40,27 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def main(
     context: typer.Context,
-    verbosity: Annotated[int, typer.Option("-v", "--verbosity", count=True, help="Say more; -vv also what the driver says.")] = 0,
-    without_log_timestamp: Annotated[bool, typer.Option("--without-log-timestamp", help="Do not show timestamps in logs.")] = False,
-    config_file: Annotated[Optional[Path], typer.Option(help="Configuration file. [default: /etc/medusa/medusa.ini]")] = None,
-    bucket_name: Annotated[Optional[str], typer.Option(help="Bucket name.")] = None,
-    key_file: Annotated[Optional[str], typer.Option(help="File with credentials for the bucket.")] = None,
-    prefix: Annotated[Optional[str], typer.Option(help="Prefix of this cluster in a shared bucket.")] = None,
-    fqdn: Annotated[Optional[str], typer.Option(help="Act as another node.")] = None,
-    backup_grace_period_in_days: Annotated[Optional[int], typer.Option(help="Days for which files that no manifest names are kept.")] = None,
-    ssh_username: Annotated[Optional[str], typer.Option(help="Accepted for stock's sake; no ssh is used.")] = None,
-    ssh_key_file: Annotated[Optional[str], typer.Option(help="Accepted for stock's sake; no ssh is used.")] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,
+    verbosity: Annotated[
+        int, typer.Option("-v", "--verbosity", count=True, help="Say more; -vv also what the driver says.")
+    ] = 0,
+    without_log_timestamp: Annotated[
+        bool, typer.Option("--without-log-timestamp", help="Do not show timestamps in logs.")
+    ] = False,
+    config_file: Annotated[
+        Path | None, typer.Option(help="Configuration file. [default: /etc/medusa/medusa.ini]")
+    ] = None,
+    bucket_name: Annotated[str | None, typer.Option(help="Bucket name.")] = None,
+    key_file: Annotated[str | None, typer.Option(help="File with credentials for the bucket.")] = None,
+    prefix: Annotated[str | None, typer.Option(help="Prefix of this cluster in a shared bucket.")] = None,
+    fqdn: Annotated[str | None, typer.Option(help="Act as another node.")] = None,
+    backup_grace_period_in_days: Annotated[
+        int | None, typer.Option(help="Days for which files that no manifest names are kept.")
+    ] = None,
+    ssh_username: Annotated[str | None, typer.Option(help="Accepted for stock's sake; no ssh is used.")] = None,
+    ssh_key_file: Annotated[str | None, typer.Option(help="Accepted for stock's sake; no ssh is used.")] = None,
+    _version_shown: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Global options."""
     given = {
@@ -66,8 +80,12 @@ def main(
 @app.command("backup-node", hidden=True)
 def backup(
     context: typer.Context,
-    backup_name: Annotated[Optional[str], typer.Option(help="Custom name. [default: the time in UTC, like 202611230215]")] = None,
-    mode: Annotated[str, typer.Option(help="differential: upload what the bucket does not hold yet. full: everything, apart.")] = "differential",
+    backup_name: Annotated[
+        str | None, typer.Option(help="Custom name. [default: the time in UTC, like 202611230215]")
+    ] = None,
+    mode: Annotated[
+        str, typer.Option(help="differential: upload what the bucket does not hold yet. full: everything, apart.")
+    ] = "differential",
     keyspace: Keyspaces = None,
     table: Tables = None,
     keep_snapshot: Annotated[bool, typer.Option("--keep-snapshot", help="Leave the snapshot on the node.")] = False,
@@ -77,36 +95,60 @@ def backup(
     Run it on every node with the same --backup-name to back the cluster up. A backup that was interrupted is finished
     by running it again with its name.
     """
-    from shipper.cli.node import run_backup  # noqa: PLC0415
+    from shipper.cli.node import run_backup
 
-    run_backup(context.obj, name=backup_name, mode=mode, keyspaces=keyspace or [], tables=table or [], keep_snapshot=keep_snapshot)
+    run_backup(
+        context.obj,
+        name=backup_name,
+        mode=mode,
+        keyspaces=keyspace or [],
+        tables=table or [],
+        keep_snapshot=keep_snapshot,
+    )
 
 
 @app.command("restore-node")
 @app.command("restore", hidden=True)
 def restore_node(
     context: typer.Context,
-    backup_name: Annotated[Optional[str], typer.Option(help="Name of the backup.")] = None,
+    backup_name: Annotated[str | None, typer.Option(help="Name of the backup.")] = None,
     in_place: Annotated[
-        bool, typer.Option("--in-place", help="This machine is, or shall become, the node that made the backup. Needed where nothing on it can tell.")
+        bool,
+        typer.Option(
+            "--in-place",
+            help="This machine is, or shall become, the node that made the backup. Needed where nothing on it can tell.",
+        ),
     ] = False,
     temp_dir: Annotated[
-        Optional[Path], typer.Option(help="Where to keep work files. Data is always fetched beside the data directories, on their file systems.")
+        Path | None,
+        typer.Option(
+            help="Where to keep work files. Data is always fetched beside the data directories, on their file systems."
+        ),
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Run the health check of [checks] before the old data is dropped.")] = True,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify/--no-verify", help="Run the health check of [checks] before the old data is dropped."),
+    ] = True,
     undo: Annotated[bool, typer.Option("--undo", help="Take back a restore that is not over.")] = False,
-    accept_corrupt: Annotated[bool, typer.Option("--accept-corrupt", help="Restore although the backup holds corrupt SSTables.")] = False,
-    ignore_ring_changes: Annotated[
-        bool, typer.Option("--ignore-ring-changes", help="Restore this node alone although the ring's schema has moved on since.")
+    accept_corrupt: Annotated[
+        bool, typer.Option("--accept-corrupt", help="Restore although the backup holds corrupt SSTables.")
     ] = False,
-    without_hold: Annotated[bool, typer.Option("--without-hold", help="Restore although the backup cannot be protected from purge.")] = False,
+    ignore_ring_changes: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-ring-changes", help="Restore this node alone although the ring's schema has moved on since."
+        ),
+    ] = False,
+    without_hold: Annotated[
+        bool, typer.Option("--without-hold", help="Restore although the backup cannot be protected from purge.")
+    ] = False,
 ) -> None:
     """Restore this node, whole, from its own backup.
 
     Everything is checked and fetched before Cassandra is stopped; until the restored node has proved healthy, every
     failure puts the old data back. Interrupted, run the same command again to finish, or --undo to go back.
     """
-    from shipper.cli.node import RestoreOptions, run_restore, run_undo  # noqa: PLC0415
+    from shipper.cli.node import RestoreOptions, run_restore, run_undo
 
     if undo:
         run_undo(context.obj)
@@ -124,22 +166,34 @@ def download(
     download_destination: Annotated[Path, typer.Option(help="An existing directory to download into.")],
     keyspace: Keyspaces = None,
     table: Tables = None,
-    ignore_system_keyspaces: Annotated[bool, typer.Option("--ignore-system-keyspaces", help="Leave Cassandra's own keyspaces out.")] = False,
+    ignore_system_keyspaces: Annotated[
+        bool, typer.Option("--ignore-system-keyspaces", help="Leave Cassandra's own keyspaces out.")
+    ] = False,
 ) -> None:
     """Download a node's backup, every digest checked. --fqdn chooses another node."""
-    from shipper.cli.node import run_download  # noqa: PLC0415
+    from shipper.cli.node import run_download
 
-    run_download(context.obj, backup_name, download_destination, keyspaces=keyspace or [], tables=table or [], ignore_system=ignore_system_keyspaces)
+    run_download(
+        context.obj,
+        backup_name,
+        download_destination,
+        keyspaces=keyspace or [],
+        tables=table or [],
+        ignore_system=ignore_system_keyspaces,
+    )
 
 
 @app.command("list-backups")
 def list_backups(
     context: typer.Context,
-    show_all: Annotated[bool, typer.Option("--show-all/--no-show-all", help="List all backups in the bucket, not only those of this node.")] = False,
+    show_all: Annotated[
+        bool,
+        typer.Option("--show-all/--no-show-all", help="List all backups in the bucket, not only those of this node."),
+    ] = False,
     output: Output = "text",
 ) -> None:
     """List backups."""
-    from shipper.cli.reading import run_list  # noqa: PLC0415
+    from shipper.cli.reading import run_list
 
     run_list(context.obj, show_all=show_all, output=output)
 
@@ -147,7 +201,7 @@ def list_backups(
 @app.command()
 def status(context: typer.Context, backup_name: BackupName, output: Output = "text") -> None:
     """Show the status of a backup."""
-    from shipper.cli.reading import run_status  # noqa: PLC0415
+    from shipper.cli.reading import run_status
 
     run_status(context.obj, backup_name, output=output)
 
@@ -155,7 +209,7 @@ def status(context: typer.Context, backup_name: BackupName, output: Output = "te
 @app.command("get-last-complete-cluster-backup")
 def get_last_complete_cluster_backup(context: typer.Context) -> None:
     """Print the name of the latest complete cluster backup."""
-    from shipper.cli.reading import run_last_complete  # noqa: PLC0415
+    from shipper.cli.reading import run_last_complete
 
     run_last_complete(context.obj)
 
@@ -163,7 +217,7 @@ def get_last_complete_cluster_backup(context: typer.Context) -> None:
 @app.command("fetch-tokenmap")
 def fetch_tokenmap(context: typer.Context, backup_name: BackupName) -> None:
     """Print the nodes of a backup with their tokens."""
-    from shipper.cli.reading import run_tokenmap  # noqa: PLC0415
+    from shipper.cli.reading import run_tokenmap
 
     run_tokenmap(context.obj, backup_name)
 
@@ -171,10 +225,12 @@ def fetch_tokenmap(context: typer.Context, backup_name: BackupName) -> None:
 @app.command("build-index")
 def build_index(
     context: typer.Context,
-    noop: Annotated[bool, typer.Option("--noop", help="Only show what would be in the catalog; write nothing.")] = False,
+    noop: Annotated[
+        bool, typer.Option("--noop", help="Only show what would be in the catalog; write nothing.")
+    ] = False,
 ) -> None:
     """Build the catalog and stock's index from nothing but the backups in the bucket."""
-    from shipper.cli.serving import run_build_index  # noqa: PLC0415
+    from shipper.cli.serving import run_build_index
 
     run_build_index(context.obj, noop=noop)
 
@@ -185,6 +241,6 @@ def serve(
     once: Annotated[bool, typer.Option("--once", help="Reconcile once and end, for a cron job.")] = False,
 ) -> None:
     """Keep the catalog of a bucket up to date, on one machine: watch it, and reconcile now and then."""
-    from shipper.cli.serving import run_serve  # noqa: PLC0415
+    from shipper.cli.serving import run_serve
 
     run_serve(context.obj, once=once)

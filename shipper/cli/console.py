@@ -9,23 +9,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from shipper.cli.sizes import human_size
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
 _log = logging.getLogger("medusa-shipper")
 _LINE_EVERY = 10.0
-_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
-
-
-def human_size(count: int) -> str:
-    """As stock prints sizes: ``12.20 TB``, in steps of 1024."""
-    value = float(count)
-    for unit in _UNITS[:-1]:
-        if value < 1024:  # noqa: PLR2004  the step
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.2f} {unit}"
-        value /= 1024
-    return f"{value:.2f} {_UNITS[-1]}"
 
 
 class Console:
@@ -66,7 +57,14 @@ class Console:
         elif time.monotonic() - self._told > _LINE_EVERY:
             self._told = time.monotonic()
             share = 100 * self._size // max(1, self._all_size)
-            _log.info("%s: %s of %s files, %s (%d%%)", self._what, f"{self._files:,}", f"{self._all_files:,}", human_size(self._size), share)
+            _log.info(
+                "%s: %s of %s files, %s (%d%%)",
+                self._what,
+                f"{self._files:,}",
+                f"{self._all_files:,}",
+                human_size(self._size),
+                share,
+            )
 
     def end(self) -> None:
         """The transfer is over."""
@@ -75,11 +73,20 @@ class Console:
             self._bar = self._task = None
 
     def _draw(self) -> None:
-        from rich.console import Console as Terminal  # noqa: PLC0415  only where it is drawn: it costs start-up time
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn  # noqa: PLC0415
+        from rich.console import Console as Terminal
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+            TransferSpeedColumn,
+        )
 
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[files]}"))
-        self._bar = Progress(*columns, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=Terminal(stderr=True))
+        self._bar = Progress(
+            *columns, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=Terminal(stderr=True)
+        )
         self._task = self._bar.add_task(self._what, total=self._all_size, files=f"0/{self._all_files:,} files")
         self._bar.start()
 

@@ -62,7 +62,7 @@ class Globals:
     @cached_property
     def node_name(self) -> str:
         """This node's name in keys."""
-        from shipper.wiring import naming_of  # noqa: PLC0415  the reading commands start without it where fqdn is set
+        from shipper.wiring import naming_of
 
         fqdn = self.settings.storage.fqdn
         return names.check_node_name(fqdn or naming_of(self.settings).own(), self.layout.prefix)
@@ -73,7 +73,9 @@ def _set_up_logging(settings: Settings, chosen: Globals) -> None:
     if settings.shipper.log_format == "json":
         handler.setFormatter(json_formatter())
     else:
-        handler.setFormatter(logging.Formatter(_STAMPED if chosen.log_timestamp else _PLAIN, datefmt="%Y-%m-%d %H:%M:%S"))
+        handler.setFormatter(
+            logging.Formatter(_STAMPED if chosen.log_timestamp else _PLAIN, datefmt="%Y-%m-%d %H:%M:%S")
+        )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if chosen.verbosity == 0 else logging.DEBUG)

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from backupstore.core import layout as grammar
+from backupstore.core import tokenmap
 from backupstore.core.documents import Hold, encode
-from backupstore.core.tokenmap import read_tokenmap
 from backupstore.errors import Corrupt, Denied, NodeTrouble, NoSpace, NotFound, Refused
 from shipper.cassandra.port import Identity
 from shipper.meta import find, read_condemned
@@ -34,7 +34,11 @@ def read_backup(site: Site, name: str) -> Backup:
             key=name,
         )
     if grammar.ABANDONED in found.files:
-        raise Refused(f"The backup {name} of {site.name} was given up before it was whole.", hint="Choose another one.", operation="restore")
+        raise Refused(
+            f"The backup {name} of {site.name} was given up before it was whole.",
+            hint="Choose another one.",
+            operation="restore",
+        )
     if grammar.MANIFEST not in found.files:
         raise Refused(
             f"The backup {name} of {site.name} is not finished: it has no manifest.",
@@ -47,7 +51,9 @@ def read_backup(site: Site, name: str) -> Backup:
             hint="Choose a whole backup, or fetch its files with 'download'.",
             operation="restore",
         )
-    tokens = read_tokenmap(_body(site, name, grammar.TOKENMAP) or b"", site.layout.meta(site.name, name, grammar.TOKENMAP))
+    tokens = tokenmap.parse(
+        _body(site, name, grammar.TOKENMAP) or b"", site.layout.meta(site.name, name, grammar.TOKENMAP)
+    )
     described = _body(site, name, grammar.DESCRIBE)
     return Backup(
         name=name,
@@ -72,7 +78,9 @@ def look_here(site: Site, *, in_place: bool) -> Here:
     """This machine as it is."""
     has_data = any(_holds_something(directory) for directory in site.cassandra.data_directories)
     remembered = site.state.read("identity")
-    return Here(_live(site), remembered.get("host_id") if remembered.get("node") == site.name else None, has_data, in_place)
+    return Here(
+        _live(site), remembered.get("host_id") if remembered.get("node") == site.name else None, has_data, in_place
+    )
 
 
 def _live(site: Site) -> Identity | None:
@@ -91,7 +99,9 @@ def _holds_something(directory: Path) -> bool:
 def hold(site: Site, backup: str, hold_id: str, *, without: bool, progress: Progress) -> None:
     """Write the hold first, and only then look whether the backup is condemned: purge looks in the other order."""
     now = site.clock.now()
-    document = Hold(backup=backup, id=hold_id, by=site.name, why="restore-node", created=now, expires=now + _HOLD_DAYS * 86400)
+    document = Hold(
+        backup=backup, id=hold_id, by=site.name, why="restore-node", created=now, expires=now + _HOLD_DAYS * 86400
+    )
     try:
         site.store.create(site.layout.hold(backup, hold_id), encode(document))
     except Denied as error:
@@ -101,7 +111,9 @@ def hold(site: Site, backup: str, hold_id: str, *, without: bool, progress: Prog
                 hint="Let this node create objects below index/holds/, or go on with --without-hold.",
                 operation="restore",
             ) from error
-        progress.warn("no hold could be written: if the backup is deleted meanwhile, the restore ends before the node is stopped")
+        progress.warn(
+            "no hold could be written: if the backup is deleted meanwhile, the restore ends before the node is stopped"
+        )
     if backup in read_condemned(site.store, site.layout, site.name).backups:
         if not without:
             raise Refused(
@@ -150,4 +162,3 @@ def free_bytes(place: Place) -> int:
 
 def _present(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else 0
-

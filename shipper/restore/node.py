@@ -73,7 +73,11 @@ def undo(site: Site, machine: Machine, progress: Progress) -> Journal:
     with site.state.locked("restore-node --undo"):
         journal = journals.load(site.state)
         if journal is None:
-            raise Refused("There is no restore to undo.", hint="A committed restore cannot be taken back: restore another backup.", operation="undo")
+            raise Refused(
+                "There is no restore to undo.",
+                hint="A committed restore cannot be taken back: restore another backup.",
+                operation="undo",
+            )
         if journal.phase == "committed":
             raise Refused(
                 f"The restore of {journal.backup} is committed and its old data is being dropped.",
@@ -100,14 +104,18 @@ class _Restore:
             journal, (files, size) = self._prepare(journal)
         steps.forward(journal)
         witness = self.machine.peers.witness()
-        return Report(self.request.backup, files, size, self.site.clock.running() - began, len(witness.members) if witness else 0)
+        return Report(
+            self.request.backup, files, size, self.site.clock.running() - began, len(witness.members) if witness else 0
+        )
 
     def _open_journal(self) -> Journal | None:
         journal = journals.load(self.site.state)
         if journal is None:
             return None
         if journal.phase in journals.BACKWARDS:
-            raise Refused("A restore is being undone.", hint="Run restore-node --undo to finish that first.", operation="restore")
+            raise Refused(
+                "A restore is being undone.", hint="Run restore-node --undo to finish that first.", operation="restore"
+            )
         if journal.backup == self.request.backup:
             return journal
         if journal.phase in journals.BEFORE_STOP:
@@ -141,7 +149,9 @@ class _Restore:
             quiet_peers=self._peers_of(here, witness),
         )
         # Opened first: it may be refused for a manifest that nobody should restore, and then nothing has been made.
-        with closing(read_plan(site.state.path / "fetch.sqlite", site.store, site.layout, site.name, request.backup)) as wanted:
+        with closing(
+            read_plan(site.state.path / "fetch.sqlite", site.store, site.layout, site.name, request.backup)
+        ) as wanted:
             look.check_sound(wanted, request.backup, accept_corrupt=request.accept_corrupt)
             journals.save(site.state, journal)
             places.prepare(own)
@@ -159,7 +169,10 @@ class _Restore:
                 hint="Set stop_cmd and start_cmd in the [cassandra] section of medusa.ini.",
                 operation="restore",
             )
-        plan.check_same_node(backup, here, witness)
+        plan.check_same_node(backup, here)
+        for address in plan.twins(backup, here, witness):
+            if self.machine.peers.is_up(address):
+                raise plan.twin_is_up(backup, address)
         warnings = [plan.check_version(backup, here.live), plan.gc_grace_warning(backup, self.site.clock.now())]
         warnings += plan.check_ring(backup, witness, alone=self.request.ignore_ring_changes)
         for warning in warnings:
@@ -167,14 +180,17 @@ class _Restore:
                 self.progress.warn(warning)
 
     def _peers_of(self, here: Here, witness: Witness | None) -> tuple[str, ...]:
-        own = here.live.address if here.live else None
-        return tuple(m.address for m in witness.members if m.address != own and m.is_up) if witness else ()
+        own = here.live.host_id if here.live else here.remembered_host_id
+        return tuple(m.address for m in witness.members if m.host_id != own) if witness else ()
 
     def _fetch(self, wanted: FetchPlan, own: tuple[Place, ...], *, same_boot: bool) -> None:
         data = [place for place in own if place.holds_data]
         owners = [place.owner for place in data]
         downloader = Downloader(
-            self.site.store, lambda disk: data[disk].incoming, workers=self.machine.workers, owner=lambda disk: owners[disk]
+            self.site.store,
+            lambda disk: data[disk].incoming,
+            workers=self.machine.workers,
+            owner=lambda disk: owners[disk],
         )
         downloader.fetch(wanted, self.progress, trust_present=same_boot)
         for keyspace, table in wanted.tables():
@@ -200,7 +216,9 @@ class _Steps:
             try:
                 self.back(journals.load(self.site.state) or journal)
             except BackupError as second:
-                error.hint = f"{error.hint}\n  → Putting the old data back failed too: {second.message} Run restore-node --undo."
+                error.hint = (
+                    f"{error.hint}\n  → Putting the old data back failed too: {second.message} Run restore-node --undo."
+                )
             else:
                 error.hint = f"The old data is back in place. {error.hint}"
             raise

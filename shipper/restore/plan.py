@@ -42,7 +42,7 @@ class Here:
     in_place_typed: bool
 
 
-def check_same_node(backup: Backup, here: Here, witness: Witness | None) -> None:
+def check_same_node(backup: Backup, here: Here) -> None:
     """Refused unless the backup is of this very node."""
     known = here.live.host_id if here.live else (here.remembered_host_id if here.has_data else None)
     if backup.host_id is None:
@@ -55,14 +55,22 @@ def check_same_node(backup: Backup, here: Here, witness: Witness | None) -> None
             hint="Restore it on its own node. If this machine replaces that one, empty the data directories and type --in-place.",
             operation="restore",
         )
-    if here.live is None and witness is not None and backup.host_id is not None:
-        twin = next((m for m in witness.members if m.host_id == backup.host_id and m.is_up), None)
-        if twin:
-            raise Refused(
-                f"The node with host id {backup.host_id} is up at {twin.address}: there must not be two of it.",
-                hint="Stop that one first, or restore there.",
-                operation="restore",
-            )
+
+
+def twins(backup: Backup, here: Here, witness: Witness | None) -> tuple[str, ...]:
+    """Where else the ring knows a node with the backup's host id. If one of them is up, this machine must not become it."""
+    if here.live is not None or witness is None:
+        return ()
+    return tuple(member.address for member in witness.members if member.host_id == backup.host_id)
+
+
+def twin_is_up(backup: Backup, address: str) -> Refused:
+    """The refusal."""
+    return Refused(
+        f"The node with host id {backup.host_id} is up at {address}: there must not be two of it.",
+        hint="Stop that one first, or restore there.",
+        operation="restore",
+    )
 
 
 def _check_by_tokens(backup: Backup, here: Here) -> None:
@@ -99,7 +107,7 @@ def check_version(backup: Backup, live: Identity | None) -> str | None:
 
 
 def _release(version: str) -> tuple[int, ...]:
-    parts = version.split("-")[0].split(".")[:2]
+    parts = version.split("-", maxsplit=1)[0].split(".")[:2]
     return tuple(int(part) for part in parts if part.isdigit())
 
 
@@ -141,7 +149,11 @@ def check_ring(backup: Backup, witness: Witness | None, *, alone: bool) -> tuple
 def gc_grace_warning(backup: Backup, now: float) -> str | None:
     """Deleted rows come back when data older than gc_grace meets replicas that have already dropped the tombstones."""
     age = now - backup.started
-    late = sorted(name for name, grace in gc_grace(backup.described or backup.schema).items() if 0 < grace < age and not name.startswith("system"))
+    late = sorted(
+        name
+        for name, grace in gc_grace(backup.described or backup.schema).items()
+        if 0 < grace < age and not name.startswith("system")
+    )
     if not late:
         return None
     named = ", ".join(late[:_SHOWN]) + (f" and {len(late) - _SHOWN} more" if len(late) > _SHOWN else "")

@@ -56,6 +56,10 @@ class Peers(Protocol):
         """Ask this node if it is up, else the seeds one by one. None when nobody answers."""
         ...
 
+    def is_up(self, address: str) -> bool:
+        """Whether a node answers there now."""
+        ...
+
     def hold_hints(self, address: str) -> bool:
         """Stop a peer from replaying hints. False when it cannot be told to."""
         ...

@@ -44,7 +44,7 @@ class Destination:
         return self.layout.shared_data(self.node)
 
     def _key(self, row: FileRow, *, backup: str | None = None, version: str | None = None) -> DataKey:
-        return DataKey(self.node, row.keyspace, row.table, row.file, row.index or None, backup, version)
+        return DataKey(self.node, row.keyspace, row.table, row.file, row.hidden or None, backup, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,12 @@ Decision = Reuse | Put | Compare | GoBeside
 
 
 def decide(
-    row: FileRow, destination: Destination, *, known: KnownFile | None, at_known: StoredObject | None, at_plain: StoredObject | None
+    row: FileRow,
+    destination: Destination,
+    *,
+    known: KnownFile | None,
+    at_known: StoredObject | None,
+    at_plain: StoredObject | None,
 ) -> Decision:
     """Decide from memory and listing. ``at_known`` and ``at_plain``: what was listed under the remembered and the plain key."""
     if known and at_known and at_known.key not in destination.condemned and _is(at_known, known, row.size):

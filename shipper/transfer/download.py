@@ -35,7 +35,12 @@ class Downloader:
     """Fetches into ``root(disk)``; ``owner(disk)`` says who gets the files."""
 
     def __init__(
-        self, store: ObjectStore, root: Callable[[int], Path], *, workers: int, owner: Callable[[int], Owner | None] = lambda _: None
+        self,
+        store: ObjectStore,
+        root: Callable[[int], Path],
+        *,
+        workers: int,
+        owner: Callable[[int], Owner | None] = lambda _: None,
     ) -> None:
         self._store = store
         self._root = root
@@ -49,7 +54,10 @@ class Downloader:
         progress.begin("downloading", files=files, size=size)
         try:
             for _ in in_parallel(
-                plan.files(), lambda file: self._one(file, trust_present=trust_present), workers=self._workers, tick=lambda: self._tell(progress)
+                plan.files(),
+                lambda file: self._one(file, trust_present=trust_present),
+                workers=self._workers,
+                tick=lambda: self._tell(progress),
             ):
                 progress.advance(files=1, size=0)
             self._tell(progress)

@@ -29,7 +29,7 @@ class Wanted(NamedTuple):
     id: int
     keyspace: str
     table: str
-    index: str
+    hidden: str
     file: str
     key: str
     size: int
@@ -40,7 +40,11 @@ class Wanted(NamedTuple):
     @property
     def relative(self) -> Path:
         """Below a data directory, or a download's destination. Every part was checked against Cassandra's own names."""
-        return Path(self.keyspace, self.table, self.index, self.file) if self.index else Path(self.keyspace, self.table, self.file)
+        return (
+            Path(self.keyspace, self.table, self.hidden, self.file)
+            if self.hidden
+            else Path(self.keyspace, self.table, self.file)
+        )
 
 
 class FetchPlan:
@@ -49,7 +53,9 @@ class FetchPlan:
     def __init__(self, path: Path) -> None:
         path.unlink(missing_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _SCHEMA + "BEGIN;")
+        self._db.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _SCHEMA + "BEGIN;"
+        )
 
     def close(self) -> None:
         """The plan is over."""
@@ -92,7 +98,9 @@ class FetchPlan:
 
     def files(self) -> Iterator[Wanted]:
         """Every file, large ones first, so that no large one is left for the end."""
-        select = "SELECT id, keyspace, name, hidden, file, key, size, sha256, md5, disk FROM files ORDER BY size DESC, id"
+        select = (
+            "SELECT id, keyspace, name, hidden, file, key, size, sha256, md5, disk FROM files ORDER BY size DESC, id"
+        )
         for row in self._db.execute(select):
             yield Wanted(*row)
 
@@ -103,7 +111,9 @@ class FetchPlan:
 
     def sizes_by_disk(self) -> dict[int, int]:
         """Bytes per data directory."""
-        return {int(disk): int(size) for disk, size in self._db.execute("SELECT disk, sum(size) FROM files GROUP BY disk")}
+        return {
+            int(disk): int(size) for disk, size in self._db.execute("SELECT disk, sum(size) FROM files GROUP BY disk")
+        }
 
     def place(self, free: Sequence[int]) -> None:
         """Decide which data directory each file goes to, given the free bytes of each.
@@ -120,7 +130,7 @@ class FetchPlan:
             self._deal(list(free))
 
     def _deal(self, left: list[int]) -> None:
-        self._db.create_function("descriptor", 1, _descriptor, deterministic=True)
+        self._db.create_function("descriptor", 1, lambda file: parse_component(file)[0], deterministic=True)
         sstables = self._db.execute(
             "SELECT keyspace, name, hidden, descriptor(file), sum(size) FROM files WHERE keyspace NOT IN ('system', 'system_schema')"
             " GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC"
@@ -152,8 +162,3 @@ def read_plan(path: Path, store: ObjectStore, layout: Layout, node: str, backup:
         plan.close()
         raise
     return plan
-
-
-def _descriptor(file: str) -> str:
-    parsed = parse_component(file)
-    return str(parsed[0]) if parsed else file

@@ -10,19 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from shipper.cassandra.sstables import (
-    DATA,
-    DIGEST,
-    TOC,
-    Descriptor,
-    Evidence,
-    Problem,
-    Severity,
-    check_sstable,
-    parse_component,
-    read_small,
-)
+from backupstore.errors import Corrupt
+from shipper.cassandra.sstables import DATA, DIGEST, TOC, Problem, check_sstable, parse_component
 from shipper.transfer.ledger import Done, Ledger
+
+_TEXT_LIMIT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,37 +33,34 @@ def inspect(ledger: Ledger) -> Iterator[Finding]:
     An SSTable of which nothing was read has been checked by the run that read it; what that run found is remembered.
     """
     for keyspace, table in ledger.tables():
-        for descriptor, sstable in _sstables(ledger.done(keyspace, table)).items():
+        for sstable in _sstables(ledger.done(keyspace, table)):
             if any(done.read for done in sstable.values()):
-                yield from _check(ledger, descriptor[1], sstable)
+                yield from _check(ledger, sstable)
             else:
                 yield from (Finding(d.path, d.key, d.corrupt, is_corrupt=True) for d in sstable.values() if d.corrupt)
 
 
-def _sstables(files: Iterable[Done]) -> dict[tuple[str, Descriptor], dict[str, Done]]:
-    groups: dict[tuple[str, Descriptor], dict[str, Done]] = {}
+def _sstables(files: Iterable[Done]) -> Iterable[dict[str, Done]]:
+    groups: dict[tuple[str, str], dict[str, Done]] = {}
     for done in files:
-        parsed = parse_component(done.file)
-        if parsed:
-            groups.setdefault((done.index, parsed[0]), {})[parsed[1]] = done
-    return groups
+        descriptor, component = parse_component(done.file)
+        groups.setdefault((done.hidden, descriptor), {})[component] = done
+    return groups.values()
 
 
-def _check(ledger: Ledger, descriptor: Descriptor, sstable: dict[str, Done]) -> Iterator[Finding]:
-    data = sstable.get(DATA)
-    seen = Evidence(
-        descriptor,
+def _check(ledger: Ledger, sstable: dict[str, Done]) -> Iterator[Finding]:
+    data, toc = sstable.get(DATA), _text(sstable.get(TOC))
+    problems = check_sstable(
         frozenset(sstable),
-        toc=_bytes(sstable.get(TOC)),
-        digest=_bytes(sstable.get(DIGEST)),
-        crc=data.crc32 if data else None,
+        toc=toc.splitlines() if toc is not None else None,
+        digest=_text(sstable.get(DIGEST)),
+        data_crc32=data.crc32 if data else None,
     )
-    for problem in check_sstable(seen):
+    for problem in problems:
         done = _blamed(problem, sstable)
-        is_corrupt = problem.severity is not Severity.WARNING
-        if is_corrupt:
-            ledger.mark_corrupt(done.path, problem.text)
-        yield Finding(done.path, done.key, problem.text, is_corrupt)
+        if problem.is_corrupt:
+            ledger.mark_corrupt(done.path, problem.why)
+        yield Finding(done.path, done.key, problem.why, problem.is_corrupt)
 
 
 def _blamed(problem: Problem, sstable: dict[str, Done]) -> Done:
@@ -79,5 +68,15 @@ def _blamed(problem: Problem, sstable: dict[str, Done]) -> Done:
     return sstable.get(problem.component) or sstable.get(DATA) or next(iter(sstable.values()))
 
 
-def _bytes(done: Done | None) -> bytes | None:
-    return read_small(Path(done.path)) if done else None
+def _text(done: Done | None) -> str | None:
+    if done is None:
+        return None
+    try:
+        with Path(done.path).open("rb") as file:
+            return file.read(_TEXT_LIMIT).decode("utf-8", "replace")
+    except OSError as error:
+        raise Corrupt(
+            f"{done.path} was read a moment ago and cannot be read now: {error.strerror}.",
+            hint="Check the disk (dmesg, smartctl), and that nobody clears snapshots, then run the backup again.",
+            operation="inspect",
+        ) from error

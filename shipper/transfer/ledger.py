@@ -45,7 +45,7 @@ class FileRow(NamedTuple):
     id: int
     keyspace: str
     table: str
-    index: str
+    hidden: str
     file: str
     disk: int
     path: str
@@ -89,7 +89,7 @@ class Done(NamedTuple):
 
     keyspace: str
     table: str
-    index: str
+    hidden: str
     file: str
     disk: int
     path: str
@@ -121,7 +121,9 @@ class Ledger:
         for leftover in (plan, plan.with_name(plan.name + "-journal")):
             leftover.unlink(missing_ok=True)
         self._plan = sqlite3.connect(plan, isolation_level=None)
-        self._plan.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _PLAN + "BEGIN;")
+        self._plan.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _PLAN + "BEGIN;"
+        )
         self._known = _open_known(known)
         self._known_path = known
         self._adopt(bucket)
@@ -161,7 +163,9 @@ class Ledger:
 
     def add_stored(self, objects: Iterable[StoredObject]) -> None:
         """What the listing shows."""
-        self._plan.executemany("INSERT OR REPLACE INTO stored VALUES (?,?,?,?)", ((o.key, o.size, o.modified, o.digest) for o in objects))
+        self._plan.executemany(
+            "INSERT OR REPLACE INTO stored VALUES (?,?,?,?)", ((o.key, o.size, o.modified, o.digest) for o in objects)
+        )
 
     def tables(self) -> Iterator[tuple[str, str]]:
         """(keyspace, table), sorted."""
@@ -186,14 +190,33 @@ class Ledger:
         self._plan.execute(
             "UPDATE files SET key=?, md5=?, sha256=?, crc32=?, reused=?, was_read=?, corrupt=?, size=?, mtime_ns=? WHERE id=?",
             (
-                *(stored.key, stored.digest, shipped.sha256, shipped.crc32, shipped.reused, shipped.read, shipped.corrupt),
+                *(
+                    stored.key,
+                    stored.digest,
+                    shipped.sha256,
+                    shipped.crc32,
+                    shipped.reused,
+                    shipped.read,
+                    shipped.corrupt,
+                ),
                 *(row.size, row.mtime_ns, row.id),
             ),
         )
         if shipped.read:
             self._known.execute(
                 "INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?,NULL,?,?,?,?)",
-                (row.device, row.inode, row.size, row.mtime_ns, shipped.sha256, shipped.crc32, stored.key, stored.modified, stored.digest, now),
+                (
+                    row.device,
+                    row.inode,
+                    row.size,
+                    row.mtime_ns,
+                    shipped.sha256,
+                    shipped.crc32,
+                    stored.key,
+                    stored.modified,
+                    stored.digest,
+                    now,
+                ),
             )
 
     def mark_corrupt(self, row_path: str, why: str) -> None:
@@ -254,13 +277,20 @@ class Ledger:
     def knows_versions(self) -> bool:
         """Whether a listing of ``data-v`` may matter: something lies there, or the memory is empty and cannot say."""
         some = self._known.execute("SELECT 1 FROM known LIMIT 1").fetchone()
-        return some is None or self._known.execute("SELECT 1 FROM known WHERE key LIKE '%/data-v/%' LIMIT 1").fetchone() is not None
+        return (
+            some is None
+            or self._known.execute("SELECT 1 FROM known WHERE key LIKE '%/data-v/%' LIMIT 1").fetchone() is not None
+        )
 
     def forget_all_but_plan(self) -> None:
         """Drop files that are no longer on the node, so that the memory does not grow for ever."""
-        self._known.execute("CREATE TEMP TABLE IF NOT EXISTS alive (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID")
+        self._known.execute(
+            "CREATE TEMP TABLE IF NOT EXISTS alive (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID"
+        )
         self._known.execute("DELETE FROM alive")
-        self._known.executemany("INSERT OR IGNORE INTO alive VALUES (?, ?)", self._plan.execute("SELECT device, inode FROM files"))
+        self._known.executemany(
+            "INSERT OR IGNORE INTO alive VALUES (?, ?)", self._plan.execute("SELECT device, inode FROM files")
+        )
         self._known.execute("DELETE FROM known WHERE (device, inode) NOT IN (SELECT device, inode FROM alive)")
         self._known.commit()
 

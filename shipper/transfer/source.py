@@ -18,7 +18,7 @@ from backupstore.errors import Corrupt, NodeTrouble
 PIECE = 1 << 20
 
 
-class Changed(Exception):  # noqa: N818  never leaves the transfer package
+class Changed(Exception):
     """The file was not the same from the first byte to the last."""
 
 

@@ -44,7 +44,9 @@ class _Task:
 class Uploader:
     """Ships the files of one attempt."""
 
-    def __init__(self, store: ObjectStore, ledger: Ledger, destination: Destination, *, clock: Clock, workers: int) -> None:
+    def __init__(
+        self, store: ObjectStore, ledger: Ledger, destination: Destination, *, clock: Clock, workers: int
+    ) -> None:
         self._store = store
         self._ledger = ledger
         self._destination = destination
@@ -56,7 +58,9 @@ class Uploader:
         """Ship every pending file of the ledger. Returns paths of files whose disk no longer holds what was shipped."""
         rotten: list[str] = []
         kept = self._clock.running()
-        for shipped in in_parallel(self._tasks(reread), self._one, workers=self._workers, tick=lambda: self._tell(progress)):
+        for shipped in in_parallel(
+            self._tasks(reread), self._one, workers=self._workers, tick=lambda: self._tell(progress)
+        ):
             self._ledger.record(shipped, now=self._clock.now())
             progress.advance(files=1, size=0 if shipped.read else shipped.row.size)
             if shipped.rotten:
@@ -110,11 +114,17 @@ class Uploader:
         match decision:
             case Reuse(stored, known):
                 if not task.read_again:
-                    return Shipped(row, stored, known.sha256, known.crc32, reused=True, read=False, corrupt=known.corrupt)
+                    return Shipped(
+                        row, stored, known.sha256, known.crc32, reused=True, read=False, corrupt=known.corrupt
+                    )
                 digests = self._source(row).digest()
                 if digests.sha256 == known.sha256:
-                    return Shipped(row, stored, known.sha256, known.crc32, reused=True, read=True, corrupt=known.corrupt)
-                return Shipped(row, stored, known.sha256, known.crc32, reused=True, read=False, corrupt=known.corrupt, rotten=True)
+                    return Shipped(
+                        row, stored, known.sha256, known.crc32, reused=True, read=True, corrupt=known.corrupt
+                    )
+                return Shipped(
+                    row, stored, known.sha256, known.crc32, reused=True, read=False, corrupt=known.corrupt, rotten=True
+                )
             case Put(key):
                 return self._put(row, key)
             case Compare(stored):

@@ -1,0 +1,125 @@
+"""The catalog as text and as stock's JSON. Values in, lines out.
+
+Text is as the seed prints it, JSON has stock 0.31's fields; times in text are in the local time of the machine, in JSON
+epoch seconds. What stock cannot say, because it does not know it, stands behind: corrupt and partial backups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+from backupstore.core.catalog import line_of
+from backupstore.core.completion import completion, is_finished
+from backupstore.core.documents import ClusterBackup, Head, Line, NodeFact
+from shipper.cli.sizes import human_size
+
+_STAMP = "%Y-%m-%d %H:%M:%S"
+
+
+def local_time(at: float) -> str:
+    """Date and time on this machine."""
+    return datetime.fromtimestamp(at, tz=timezone.utc).astimezone().strftime(_STAMP)
+
+
+def lines_for(head: Head, node: str | None) -> tuple[Line, ...]:
+    """The lines that hold a backup of that node; all of them for None."""
+    if node is None:
+        return head.backups
+    return tuple(line for line in head.backups if line.roster < len(head.rosters) and node in head.rosters[line.roster])
+
+
+def list_text(lines: Iterable[Line]) -> list[str]:
+    """``list-backups``."""
+    found, incomplete = [], False
+    for line in lines:
+        incomplete = incomplete or line.finished is None
+        found.append(f"{line.name} (started: {local_time(line.started)}, finished: {_finished(line)}){_mark(line)}")
+    if incomplete:
+        found += [
+            "",
+            'Incomplete backups found. "medusa-shipper status --backup-name <name>" tells which nodes are waited for',
+        ]
+    return found
+
+
+def status_text(document: ClusterBackup) -> list[str]:
+    """``status``."""
+    line = line_of(document)
+    if line is None:
+        return []
+    finished = local_time(line.finished) if line.finished is not None else "never"
+    found = [
+        document.name + (" [Incomplete!]" if line.finished is None else _mark(line)),
+        f"- Started: {local_time(line.started)}, Finished: {finished}",
+        f"- {line.completed} nodes completed, {len(line.incomplete)} nodes incomplete, {len(line.missing)} nodes missing",
+    ]
+    for title, names in (("Incomplete", line.incomplete), ("Missing", line.missing)):
+        if names:
+            found += [f"- {title} nodes:", *(f"    {name}" for name in names)]
+    given_up = [name for name, fact in document.nodes.items() if fact.abandoned]
+    if given_up:
+        found += ["- Given up on:", *(f"    {name}" for name in given_up)]
+    for name, fact in document.nodes.items():
+        if fact.problem:
+            found.append(f"- {name} cannot be read: {fact.problem}")
+        if fact.corrupt:
+            found.append(f"- {name} has {fact.corrupt} corrupt components")
+    found.append(f"- {line.objects} files, {human_size(line.size)}")
+    return found
+
+
+def as_stock(document: ClusterBackup) -> dict[str, object]:
+    """One cluster backup with the fields of stock's JSON, and ours behind them."""
+    line = line_of(document)
+    judged = completion(document.nodes, document.rings)
+    nodes = {name: fact for name, fact in document.nodes.items() if not fact.abandoned}
+    done = [_node(name, fact) for name, fact in nodes.items() if is_finished(fact)]
+    undone = [_node(name, fact) for name, fact in nodes.items() if not is_finished(fact)]
+    missing = list(getattr(judged, "missing", ()))
+    return {
+        "name": document.name,
+        "started": int(line.started) if line else None,
+        "finished": int(line.finished) if line and line.finished is not None else None,
+        "backup_type": line.mode if line else None,
+        "size": line.size if line else 0,
+        "num_objects": line.objects if line else 0,
+        "completed_nodes": len(done),
+        "nodes": done,
+        "incomplete_nodes": len(undone),
+        "incomplete_nodes_list": undone,
+        "missing_nodes": len(missing),
+        "missing_nodes_list": missing,
+        "state": line.state if line else "gone",
+        "corrupt": line.corrupt if line else 0,
+    }
+
+
+def last_complete(head: Head) -> str | None:
+    """The complete backup that finished last: never a partial or corrupt one."""
+    complete = [line for line in head.backups if line.state == "complete" and line.finished is not None]
+    return max(complete, key=lambda line: (line.finished or 0.0, line.name)).name if complete else None
+
+
+def _finished(line: Line) -> str:
+    if line.finished is not None:
+        return local_time(line.finished)
+    return f"Incomplete [{line.completed} of {line.expected} nodes]"
+
+
+def _mark(line: Line) -> str:
+    if line.state == "corrupt":
+        return f" [Corrupt: {line.corrupt} components]"
+    return " [Partial]" if line.state == "partial" else ""
+
+
+def _node(name: str, fact: NodeFact) -> dict[str, object]:
+    return {
+        "fqdn": name,
+        "started": int(fact.started),
+        "finished": int(fact.finished) if fact.finished is not None else None,
+        "server_type": fact.server_type,
+        "release_version": fact.release_version,
+        "size": fact.size,
+        "num_objects": fact.objects,
+    }

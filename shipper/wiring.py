@@ -1,0 +1,201 @@
+"""From settings to the node: which host, which commands, which login. No verb is called here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from backupstore.core.layout import Layout
+from backupstore.errors import BackupError, NodeTrouble
+from backupstore.ports import Clock, ObjectStore
+from backupstore.settings import Settings
+from backupstore.wiring import bucket_identity
+from shipper.cassandra import wire
+from shipper.cassandra.addresses import all_addresses, cql_address, storage_address
+from shipper.cassandra.configuration import Configuration, read_configuration
+from shipper.cassandra.cql import CqlAccess, Tls, connect
+from shipper.cassandra.naming import Naming
+from shipper.cassandra.node import LocalNode
+from shipper.cassandra.nodetool import Nodetool, NodetoolAccess
+from shipper.cassandra.process import find_program
+from shipper.cassandra.service import Commands, HealthCheck, Presence, Service
+from shipper.cassandra.service import Limits as ServiceLimits
+from shipper.cassandra.wire import Address
+from shipper.restore.port import Directories, Witness
+from shipper.site import Site
+from shipper.state import StateDirectory
+
+_PEER_SECONDS = 5.0
+
+
+def naming_of(settings: Settings) -> Naming:
+    """How nodes are called in keys."""
+    return Naming(settings.storage.fqdn or "", settings.cassandra.resolve_ip_addresses)
+
+
+@dataclass(frozen=True)
+class NodeWiring:
+    """Everything of the node, made once from the settings."""
+
+    settings: Settings
+    clock: Clock
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """cassandra.yaml."""
+        return read_configuration(self.settings.cassandra.config_file)
+
+    @cached_property
+    def access(self) -> CqlAccess:
+        """CQL with the node beside us."""
+        cassandra = self.settings.cassandra
+        tls = Tls(cassandra.certfile, cassandra.usercert, cassandra.userkey) if cassandra.certfile else None
+        address = cql_address(self.configuration, tls=tls is not None)
+        return CqlAccess(address, cassandra.cql_username or "", cassandra.cql_password or "", tls)
+
+    @cached_property
+    def nodetool(self) -> Nodetool:
+        """Nodetool of the node beside us."""
+        c = self.settings.cassandra
+        access = NodetoolAccess(
+            executable=c.nodetool_executable,
+            flags=c.nodetool_flags,
+            host=c.nodetool_host or "",
+            port=c.nodetool_port,
+            username=c.nodetool_username or "",
+            password=c.nodetool_password or "",
+            password_file=str(c.nodetool_password_file_path or ""),
+            ssl=c.nodetool_ssl,
+        )
+        return Nodetool(access, timeout=float(self.settings.shipper.nodetool_timeout))
+
+    @cached_property
+    def node(self) -> LocalNode:
+        """The node as the verbs see it."""
+        return LocalNode(self.configuration, self.access, self.nodetool, naming_of(self.settings))
+
+    def site(self, store: ObjectStore, layout: Layout, name: str) -> Site:
+        """What the verbs work with."""
+        state = StateDirectory(self.settings.shipper.state_dir)
+        return Site(store, layout, self.node, name, state, self.clock, bucket_identity(self.settings.storage))
+
+    def directories(self) -> Directories:
+        """Everything on disk that Cassandra owns."""
+        found = self.configuration.directories
+        return Directories(found.data, found.beside_data)
+
+    def service(self) -> CassandraService:
+        """Starting and stopping."""
+        cassandra, checks, limits = self.settings.cassandra, self.settings.checks, self.settings.shipper
+        commands = Commands(cassandra.start_cmd, cassandra.stop_cmd)
+        directories = self.configuration.directories
+        presence = Presence(
+            cql=self.access.address,
+            storage=storage_address(self.configuration),
+            others=all_addresses(self.configuration),
+            directories=(*directories.data, *directories.beside_data),
+            tls=self.access.tls.context() if self.access.tls else None,
+        )
+        waits = ServiceLimits(stop=float(limits.stop_timeout), start=float(limits.start_timeout))
+        health = HealthCheck(checks.query or "", checks.expected_rows, checks.expected_result or "")
+        return CassandraService(
+            Service(commands, presence, waits, self.clock), commands, checks.health_check == "all", health, self.node
+        )
+
+    def peers(self, own_host_id: str) -> RingPeers:
+        """The other nodes."""
+        return RingPeers(self, own_host_id)
+
+
+@dataclass(frozen=True, slots=True)
+class CassandraService:
+    """``restore.port.Service``."""
+
+    service: Service
+    commands: Commands
+    wants_all: bool
+    health: HealthCheck
+    node: LocalNode
+
+    def stop(self) -> None:
+        """Stop it and wait until it is down."""
+        self.service.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.service.start()
+
+    def check(self) -> None:
+        """``[checks]``: ports, and the operator's query."""
+        self.service.wait_healthy("all" if self.wants_all else "cql")
+        with self.node.session() as session:
+            problems = self.health.problems(session)
+        if problems:
+            raise NodeTrouble(
+                f"The restored node fails its health check: {'; '.join(problems)}.",
+                hint="Compare query, expected_rows and expected_result in [checks] with the backup's data;"
+                " --no-verify leaves the check out.",
+                operation="check",
+            )
+
+    def missing_commands(self) -> tuple[str, ...]:
+        """Programs of stop_cmd and start_cmd that are not here."""
+        programs = (self.commands.stop[:1], self.commands.start[:1])
+        return tuple(
+            argv[0] if argv else "the command" for argv in programs if not argv or find_program(argv[0]) is None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RingPeers:
+    """``restore.port.Peers``: the node itself is asked first, then the seeds of cassandra.yaml."""
+
+    wiring: NodeWiring
+    own_host_id: str
+
+    def witness(self) -> Witness | None:
+        """The ring as the first one that answers sees it."""
+        access = replace(self.wiring.access, connect_timeout=_PEER_SECONDS)
+        seeds = (Address(seed, access.address.port) for seed in self.wiring.configuration.seeds)
+        for address in dict.fromkeys((access.address, *seeds)):
+            try:
+                with connect(access.at(address)) as session:
+                    schema = session.schema()
+                    members = session.ring(naming_of(self.wiring.settings).ring(self.own_host_id))
+                    return Witness(address.host, members, schema.described, schema.export, session.truncations())
+            except BackupError:
+                continue
+        return None
+
+    def is_up(self, address: str) -> bool:
+        """Whether a node answers in CQL."""
+        access = self.wiring.access
+        try:
+            wire.options(
+                Address(address, access.address.port), _PEER_SECONDS, access.tls.context() if access.tls else None
+            )
+        except BackupError:
+            return False
+        return True
+
+    def hold_hints(self, address: str) -> bool:
+        """Nodetool disablehandoff."""
+        try:
+            self.wiring.nodetool.at(address).disable_handoff()
+        except BackupError:
+            return False
+        return True
+
+    def release_hints(self, address: str) -> bool:
+        """Nodetool enablehandoff."""
+        try:
+            self.wiring.nodetool.at(address).enable_handoff()
+        except BackupError:
+            return False
+        return True
+
+
+def remembered_host_id(state_dir: Path) -> str:
+    """Who this node was at its last backup; empty when nobody remembers."""
+    return str(StateDirectory(state_dir).read("identity").get("host_id", ""))

@@ -1,0 +1,108 @@
+"""What the demo needs beside its story: the product's command line as a user has it, `serve` in the background, a stopwatch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.harness.node import Node
+
+BUCKET = "backups"
+
+
+def write_ini(directory: Path, node: Node) -> Path:
+    """A medusa.ini for one node of the harness and a local bucket, as an operator would write it; our own keys beside it."""
+    ini = directory / "medusa.ini"
+    ini.write_text(
+        "[cassandra]\n"
+        f"config_file = {node.yaml}\n"
+        f"nodetool_executable = {node.script('nodetool')}\n"
+        f"stop_cmd = {node.script('stop')}\n"
+        f"start_cmd = {node.script('start')}\n"
+        "resolve_ip_addresses = False\n"
+        "[storage]\n"
+        "storage_provider = local\n"
+        f"base_path = {directory}\n"
+        f"bucket_name = {BUCKET}\n"
+        f"fqdn = {node.ip}\n"
+        "[checks]\n"
+        "query = SELECT release_version FROM system.local\n"
+        "expected_rows = 1\n",
+        encoding="utf-8",
+    )
+    (directory / "medusa-shipper.ini").write_text(f"[shipper]\nstate_dir = {directory / 'state'}\n", encoding="utf-8")
+    return ini
+
+
+@dataclass
+class Stage:
+    """Runs commands and tells what happens and how long it took."""
+
+    ini: Path
+    times: list[tuple[str, float]] = field(default_factory=list)
+
+    @contextmanager
+    def act(self, title: str) -> Iterator[None]:
+        """One step of the story."""
+        print(f"\n== {title}", flush=True)
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+        self.times.append((title, took))
+        print(f"   ({took:.1f} s)", flush=True)
+
+    def medusa(self, *arguments: str) -> str:
+        """Run the command line; its output is shown and returned. Raises when it fails."""
+        print(f"$ medusa-shipper {' '.join(arguments)}", flush=True)
+        done = subprocess.run(
+            [*command(self.ini), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        for line in done.stdout.splitlines():
+            print(f"  {line}", flush=True)
+        if done.returncode:
+            raise SystemExit(f"medusa-shipper {arguments[0]} ended with exit code {done.returncode}")
+        return done.stdout
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """`medusa-shipper serve` in the background."""
+        log = self.ini.with_name("serve.log")
+        print("$ medusa-shipper serve &", flush=True)
+        with log.open("wb") as out, subprocess.Popen([*command(self.ini), "serve"], stdout=out, stderr=out) as server:
+            try:
+                yield
+            finally:
+                server.terminate()
+                if server.wait(30) != 0:
+                    raise SystemExit(f"serve ended badly:\n{log.read_text()}")
+
+    def wait_listed(self, name: str, seconds: float = 30) -> str:
+        """`list-backups` again and again until it shows the backup as finished; nobody builds an index."""
+        end = time.monotonic() + seconds
+        while True:
+            done = subprocess.run([*command(self.ini), "list-backups"], capture_output=True, text=True, check=False)
+            line = next((line for line in done.stdout.splitlines() if line.startswith(f"{name} ")), "")
+            if line and "Incomplete" not in line:
+                return done.stdout
+            if time.monotonic() > end:
+                raise SystemExit(f"{name} is not listed after {seconds} s:\n{done.stdout}{done.stderr}")
+
+    def tell_times(self) -> None:
+        """The stopwatch."""
+        print("\nWhat took how long:")
+        for title, took in self.times:
+            print(f"  {took:6.1f} s  {title}")
+        print(f"  {sum(took for _, took in self.times):6.1f} s  in all")
+
+
+def command(ini: Path) -> list[str]:
+    """The command line as installed beside this interpreter."""
+    script = Path(sys.executable).with_name("medusa-shipper")
+    program = [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", "shipper"]
+    return [*program, "--config-file", str(ini)]
