@@ -1,7 +1,7 @@
 """What we need of cassandra.yaml, as Cassandra itself would understand it. Only read, never changed.
 
 The file is YAML 1.1, as Cassandra's own parser has it (``yes`` is a truth value). A key that stands there twice is
-refused: which one counts depends on how Cassandra was started. Where a directory is not named, Cassandra takes one below
+refused: that is a mistake, even where Cassandra lets it pass. Where a directory is not named, Cassandra takes one below
 its storage directory; packages set that to ``/var/lib/cassandra``. Names are not resolved here: that is ``addresses``.
 """
 

@@ -119,7 +119,7 @@ def _too_slow(called: Called, timeout: float, alive: bool) -> NodeTrouble:  # no
     return NodeTrouble(
         f"'{called.name}' did not end within {timeout:g} seconds and {end}.",
         hint="Run the same command by hand: a node that swaps, collects garbage or waits for its disk answers late."
-        " If it is only slow, raise the time limit in [shipper] of medusa.ini.",
+        " If it is only slow, raise the time limit in [shipper] of medusa-shipper.ini.",
         operation="run",
     )
 

@@ -117,7 +117,7 @@ class Service:
             raise NodeTrouble(
                 f"Cassandra is not up in time: {'; '.join(self.ailments(check)) or 'it came just now'}.",
                 hint="Look into Cassandra's system.log: it may have refused to start, or replay a long commit log."
-                " If it only takes long, raise start_timeout in [shipper] of medusa.ini.",
+                " If it only takes long, raise start_timeout in [shipper] of medusa-shipper.ini.",
                 operation="start",
             )
 
