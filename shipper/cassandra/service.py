@@ -67,8 +67,8 @@ class Service:
         """Stop Cassandra and wait until it is gone; one that is down already is fine. NodeTrouble when it stays."""
         end = self._clock.running() + self._limits.stop
         failure = self._command(self._commands.stop, "stop_cmd in [cassandra]", self._limits.stop)
-        left = self._wait(lambda: not self.traces(), end if failure is None else self._clock.running())
-        if not left:
+        stayed = self._wait(lambda: not self.traces(), end if failure is None else self._clock.running())
+        if not stayed:
             return
         traces = "; ".join(self.traces()) or "it went just now"
         raise NodeTrouble(

@@ -1,0 +1,1 @@
+"""Tests of everything that knows Cassandra, most of them on a real node."""
