@@ -9,6 +9,8 @@ from backupstore.settings import Settings
 from backupstore.settings.storage import StorageSettings
 from backupstore.stores.local import LocalStore
 
+_DAY = 86_400.0
+
 
 def open_store(settings: Settings) -> ObjectStore:
     """The bucket. Misconfigured when there is no store for the provider in this version."""
@@ -36,6 +38,17 @@ def bucket_identity(storage: StorageSettings) -> str:
         storage.prefix or "",
     )
     return "|".join(parts)
+
+
+def check_bucket(store: ObjectStore) -> None:
+    """NotFound when the bucket itself is not there, which must not be taken for a bucket without backups."""
+    if isinstance(store, LocalStore) and not store.exists():
+        raise store.missing()
+
+
+def sweep_unfinished(store: ObjectStore, now: float) -> int:
+    """Remove what killed writers left in the bucket a day ago or earlier, where the store does not do so itself."""
+    return store.sweep_incoming(now - _DAY) if isinstance(store, LocalStore) else 0
 
 
 def make_bucket(store: ObjectStore, *, used_before: bool = False) -> None:

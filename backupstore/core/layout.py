@@ -265,19 +265,20 @@ def parse(key: str) -> Parsed | None:
     parts = key.split("/")
     if not all(names.is_segment(part) for part in parts):
         return None
-    if parts[:2] == ["index", "announced"]:
-        return _announced(parts[2:])
-    if parts[0] == "index":
-        return _under("", _index_key(parts[1:]))
-    if len(parts) >= 2 and parts[1] == "index":
-        return _under(parts[0], _index_key(parts[2:]))
-    # F/N/meta/x has four segments, P/F/N/meta/x five.
+    found: Parsed | None = None
     match parts:
+        case ["index", "announced", *rest]:
+            found = _announced(rest)
+        case ["index", *rest]:
+            found = _under("", _index_key(rest))
+        case [prefix, "index", *rest]:
+            found = _under(prefix, _index_key(rest))
+        # F/N/meta/x has four segments, P/F/N/meta/x five.
         case [node, backup, "meta", file]:
-            return Parsed("", MetaKey(node, backup, file))
+            found = Parsed("", MetaKey(node, backup, file))
         case [prefix, node, backup, "meta", file]:
-            return Parsed(prefix, MetaKey(node, backup, file))
-    return None
+            found = Parsed(prefix, MetaKey(node, backup, file))
+    return found
 
 
 def parse_in(layout: Layout, key: str) -> Key | None:

@@ -63,6 +63,8 @@ def backup_name_problems(name: str) -> tuple[str, ...]:
         for word in _WORDS
         if word in name
     ]
+    if name == "index":
+        problems.append("'index' is where the indexes lie: without a prefix, its keys would look like theirs")
     if name.endswith("nodes"):
         problems.append("it may not end in 'nodes': stock Medusa would restore its files into a wrong directory")
     return tuple(problems)

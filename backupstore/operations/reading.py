@@ -74,6 +74,12 @@ def survey(store: ObjectStore, layout: Layout, *, now: float, revision: Callable
     return Survey(head.model_copy(update={"revision": revision(), "checked": now}), documents)
 
 
+def survey_backup(store: ObjectStore, layout: Layout, backup: str) -> ClusterBackup | None:
+    """Compute one document from the bucket; None when there is no such backup. One listing for each node."""
+    document = _survey_backup(store, layout, backup, node_backups(store, layout).get(backup, set()))
+    return document if document.nodes else None
+
+
 def _holds(head: Head, roster: int, node: str) -> bool:
     return roster < len(head.rosters) and node in head.rosters[roster]
 

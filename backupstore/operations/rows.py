@@ -21,6 +21,7 @@ from backupstore.operations.passes import Indexing
 from backupstore.operations.truth import Truth
 
 _COPIES = {"schema": grammar.SCHEMA, "tokenmap": grammar.TOKENMAP, "manifest": grammar.MANIFEST}
+Groups = tuple[tuple[RowKey, ...], ...]
 
 
 class Rows(NamedTuple):
@@ -49,16 +50,16 @@ def settle_rows(at: Indexing, rows: Rows, truth: Truth, removed: set[str]) -> bo
     if live and stock and not at.rebuild and rows.node not in removed:
         return True
     groups = wanted(rows.backup, rows.node, truth)
-    keys = [at.layout.row(row) for group in groups for row in group]
-    surplus = rows.keys.difference(keys)
+    surplus = _surplus(at, rows.keys, groups)
     if surplus:
         removed.add(rows.node)
         at.delete(sorted(surplus, key=lambda key: (not _defines_a_row(at, key), key)))
-    written = [_write_group(at, group, rows.keys) for group in groups]
+    there = rows.keys - surplus
+    written = [_write(at, row, there) for group in groups for row in group]
     return not surplus and not any(written)
 
 
-def wanted(backup: str, node: str, truth: Truth) -> tuple[tuple[RowKey, ...], ...]:
+def wanted(backup: str, node: str, truth: Truth) -> Groups:
     """The rows that a node backup should have, in the order in which they are written: when it starts, when it ends."""
     fact, ring = truth
     if fact is None or fact.abandoned or ring is None or node not in ring:
@@ -80,20 +81,31 @@ def _defines_a_row(at: Indexing, key: str) -> bool:
     return isinstance(row, RowKey) and row.kind == "tokenmap"
 
 
-def _write_group(at: Indexing, group: tuple[RowKey, ...], there: frozenset[str]) -> bool:
-    """Write what is missing; all of it when the time stamp is: then the rest is of an earlier backup of this name."""
-    anew = any(row.stamp is not None and at.layout.row(row) not in there for row in group)
-    written = False
-    for row in group:
-        key = at.layout.row(row)
-        believed = key in there and not anew
-        if believed and not at.rebuild:
-            continue
-        body = _body(at, row)
-        if body is not None and not (believed and body == at.body(key)):
-            at.put(key, body)
-            written = True
-    return written
+def _surplus(at: Indexing, there: frozenset[str], groups: Groups) -> frozenset[str]:
+    """Keys that should not be there, or not with this content.
+
+    The time stamps name one life of a backup name. Where one is missing, the rest of its group is of an earlier life,
+    and has to go before the stamp is written: from then on everything that is there counts as right.
+    """
+    kept = set()
+    for group in groups:
+        keys = {at.layout.row(row) for row in group}
+        stamps = {at.layout.row(row) for row in group if row.stamp is not None}
+        if stamps <= there:
+            kept |= keys
+    return there - kept
+
+
+def _write(at: Indexing, row: RowKey, there: frozenset[str]) -> bool:
+    """Write what is missing; a rebuild compares what is not."""
+    key = at.layout.row(row)
+    if key in there and not at.rebuild:
+        return False
+    body = _body(at, row)
+    if body is None or (key in there and body == at.body(key)):
+        return False
+    at.put(key, body)
+    return True
 
 
 def _body(at: Indexing, row: RowKey) -> bytes | None:
