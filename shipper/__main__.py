@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import traceback
-
-import click
 
 from backupstore.errors import BackupError
+from shipper.cli import logs
 from shipper.cli.app import app
-from shipper.cli.console import complain
+from shipper.cli.console import accept_all_names, discard_output
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -19,27 +19,26 @@ def main() -> None:
 
 def run() -> int:
     """The exit code."""
+    logs.stop_on_signals()
+    accept_all_names()
     try:
-        return int(app(standalone_mode=False) or 0)
+        app()
+    except SystemExit as end:  # how the command line ends when all went well, and how it says that it was used wrongly
+        return end.code if isinstance(end.code, int) else 0
     except BackupError as error:
-        complain(error.message, error.hint)
+        logs.tell(error)
         return error.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        complain("interrupted", "Nothing is lost: run the same command again to go on where it was.")
-        return 130
+    except logs.Stopped as stopped:
+        logs.log.warning("interrupted", extra={"hint": stopped.hint})
+        return _INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
+        discard_output()
         return 1
     except Exception:  # noqa: BLE001  the entry: whatever gets here is a defect, and is told as one
-        traceback.print_exc()
-        complain(
-            "this is a defect in medusa-shipper",
-            "Please report it with the lines above; nothing in the bucket was harmed.",
-        )
+        hint = "Please report it with the lines above. Nothing in the bucket was harmed: it is safe to try again."
+        logs.log.exception("this is a defect in medusa-shipper", extra={"hint": hint})
         return 1
+    return 0
 
 
 if __name__ == "__main__":

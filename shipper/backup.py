@@ -1,4 +1,4 @@
-"""Backing one node up. The order of the steps is the protocol of ``docs/bucket-format.md``, and is what makes it safe:
+"""Backing one node up. The order of the steps is the protocol of ``docs/bucket-format.md``, and is what makes it safe.
 
     lock → snapshot with its schema → schema.cql (the intent) → read condemned → attempt → list own data → meta
     → announce started → data → manifest.json (the commit) → announce finished → clear the snapshot
@@ -10,35 +10,43 @@ the attempt had said which condemned documents it knows.
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from backupstore.core import layout as grammar
 from backupstore.core import names
-from backupstore.core.documents import Announcement, CorruptFile, encode
-from backupstore.core.layout import Announced
-from backupstore.errors import NotFound, Refused
-from shipper import begin, manifest, snapshot
-from shipper.begin import Node, Opened, Request
-from shipper.cassandra.port import Schema
+from backupstore.core.documents import CorruptFile
+from backupstore.errors import BackupError
+from shipper import manifest, snapshot
+from shipper.announce import MOST_FILES, announce, announce_started
+from shipper.begin import Node, Opened, Opening, Request, describe, look_at_node
 from shipper.intent import Found, New, Resume
-from shipper.meta import create_any, find
+from shipper.memory import (
+    Taken,
+    Unfinished,
+    forget_snapshot,
+    recall_snapshot,
+    remember_last,
+    remember_snapshot,
+    remember_unfinished,
+    unfinished,
+)
+from shipper.meta import find
+from shipper.pace import Pace
 from shipper.progress import Progress
+from shipper.restore.journal import check_untouched
 from shipper.site import Site
 from shipper.transfer.decide import Destination
 from shipper.transfer.inspect import Finding, inspect
-from shipper.transfer.ledger import Ledger, Totals
+from shipper.transfer.ledger import Ledger, Totals, open_ledger
 from shipper.transfer.plan import make_plan
 from shipper.transfer.upload import Reread, Uploader
 
-_ANNOUNCED_FILES = 1000
 _DAY = 86400.0
-_MEASURABLE = 64 << 20  # less says nothing about how fast a large backup would be
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``workers``: transfers at once; ``grace``: incomplete_grace in seconds; ``reread_days``: known files are read again."""
+    """``workers``: transfers at once; ``grace``: incomplete_grace in seconds; known files are read after so many days."""
 
     workers: int = 8
     grace: float = 14 * _DAY
@@ -47,7 +55,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a backup came to. ``findings`` are bad or odd components, ``rotten`` paths whose disk forgot its content."""
+    """What a backup came to. ``rotten``: paths whose disk forgot its content.
+
+    ``findings`` are bad or odd components, the bad ones first; of very many not all.
+    """
 
     backup: str
     attempt: int
@@ -59,152 +70,170 @@ class Report:
     @property
     def is_good(self) -> bool:
         """Whether this backup may be relied on."""
-        return not any(finding.is_corrupt for finding in self.findings)
+        return not self.totals.corrupt
 
 
 def back_up(site: Site, request: Request, limits: Limits, progress: Progress) -> Report:
     """Back the node up, or finish what an earlier run of this name began."""
     names.check_backup_name(request.backup)
     with site.state.locked(f"backup {request.backup}"):
-        if site.state.journal.exists():
-            raise Refused(
-                "A restore of this node is not over.",
-                hint="Run the same restore-node again to finish it, or restore-node --undo.",
-                operation="backup",
-            )
+        check_untouched(site.state)
+        began = site.clock.running()
         progress.step("looking at the node")
-        return _Run(site, request, limits, progress, begin.look_at_node(site), site.clock.running()).run()
+        report = _Run(site, request, limits, progress, look_at_node(site)).run()
+        return replace(report, seconds=site.clock.running() - began)
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One attempt, from the lock to the cleared snapshot. ``began`` by ``Clock.running``."""
+    """One attempt, from the first look at the bucket to the cleared snapshot."""
 
     site: Site
     request: Request
     limits: Limits
     progress: Progress
     node: Node
-    began: float
 
     def run(self) -> Report:
         site, backup = self.site, self.request.backup
         found = find(site.store, site.layout, site.name, backup)
-        over = grammar.MANIFEST in found.files or grammar.ABANDONED in found.files
-        resumable = bool(found.files) and not over
-        snapshot.clear_stale(site.cassandra, self._tag if resumable else None)
-        if self._only_the_last_word_is_missing(found):
-            attempt = found.latest.attempt if found.latest else 1
-            return self._finish(Report(backup, attempt, Totals(0, 0, 0, 0, 0), 0.0))
-        intent = self._decide(found)
-        schema = self._secure_snapshot(intent)
-        opened = begin.open_attempt(site, self.node, self.request, intent, schema, grace=self.limits.grace)
-        site.state.write(
-            "identity",
-            {"host_id": self.node.identity.host_id, "cluster": self.node.identity.cluster, "node": site.name},
-        )
-        begin.write_meta(site, self.node, self.request, intent, schema)
-        self._announce("started", opened.number)
-        with closing(Ledger(site.state.plan, site.state.known_files, site.bucket)) as ledger:
-            return self._finish(self._ship(opened, ledger))
+        if self._only_the_end_is_missing(found):
+            return self._end_again(found)
+        is_over = grammar.MANIFEST in found.files or grammar.ABANDONED in found.files
+        taken = recall_snapshot(site, backup) if found.files and not is_over else None
+        self._clear_stale(keep=taken.tag if taken else None)
+        opening = Opening(site, self.node, self.request, self.limits.grace)
+        intent = opening.decide(found, self.progress)
+        opening.settle_others(self.progress)
+        taken = self._secure_snapshot(opening, intent, taken)
+        opened = opening.open(intent, taken)
+        identity = self.node.identity
+        site.state.write("identity", {"host_id": identity.host_id, "cluster": identity.cluster, "node": site.name})
+        report = self._ship(opening, intent, taken, opened)
+        announce(site, backup, "finished", report.attempt)
+        self._let_go(taken.tag)
+        return report
 
-    @property
-    def _tag(self) -> str:
-        return snapshot.tag_of(self.request.backup, keep=self.request.keep_snapshot)
-
-    def _only_the_last_word_is_missing(self, found: Found) -> bool:
-        """Killed between the manifest and its announcement: the backup is whole, and nobody has been told."""
+    def _only_the_end_is_missing(self, found: Found) -> bool:
+        """Killed after the manifest: the backup is whole; perhaps nobody has been told, or its snapshot is still here."""
         ours = found.latest is not None and found.latest.host_id == self.node.identity.host_id
         if not ours or grammar.MANIFEST not in found.files or grammar.ABANDONED in found.files:
             return False
-        try:
-            self.site.store.head(self.site.layout.announced(self.site.name, self.request.backup, "finished"))
-        except NotFound:
-            return True
-        return False
-
-    def _decide(self, found: Found) -> New | Resume:
-        asked = begin.wanted(self.site, self.node, self.request)
-        intent = begin.decide(self.site, asked, found, grace=self.limits.grace)
-        if isinstance(intent, New):
-            begin.check_neighbours(self.site, self.request.backup, self.progress)
-        for dead in begin.abandon_dead(self.site, self.request.backup):
-            self.progress.warn(f"{dead} was never finished and is given up")
-        return intent
-
-    def _secure_snapshot(self, intent: New | Resume) -> Schema:
-        cassandra = self.site.cassandra
-        if isinstance(intent, Resume) and self._tag in cassandra.snapshot_tags(self._tag):
-            self.progress.step(f"going on with {self.request.backup}, attempt {intent.attempt}, from its snapshot")
-            return cassandra.schema()
-        self.progress.step("taking a snapshot")
-        schema = snapshot.take(cassandra, self._tag, self.request.filters)
-        if isinstance(intent, Resume):
-            begin.check_resume_without_snapshot(self.site, self.node, self.request, intent, schema)
-        return schema
-
-    def _ship(self, opened: Opened, ledger: Ledger) -> Report:
-        site, request = self.site, self.request
-        self.progress.step("comparing with the bucket")
-        destination = Destination(
-            site.layout, site.name, request.backup, request.mode, opened.number, opened.condemned.keys
+        remembered = unfinished(self.site)
+        return (remembered is not None and self.request.backup in remembered.names) or not manifest.is_announced(
+            self.site, self.request.backup
         )
-        make_plan(ledger, site.cassandra, opened.tag, site.store, destination)
-        self._check_time(opened, ledger.unknown_size())
+
+    def _end_again(self, found: Found) -> Report:
+        site, backup = self.site, self.request.backup
+        totals, findings = manifest.look_back(site, backup)
+        attempt = found.latest.attempt if found.latest else 1
+        announce(site, backup, "finished", attempt)
+        kept = snapshot.tag_of(backup, keep=True) if self.request.keep_snapshot else None
+        self._clear_stale(keep=kept)
+        remembered = unfinished(site) or Unfinished()
+        remember_last(site, backup)
+        remember_unfinished(site, replace(remembered, names=tuple(n for n in remembered.names if n != backup)))
+        return Report(backup, attempt, totals, 0.0, findings)
+
+    def _clear_stale(self, keep: str | None) -> None:
+        remembered = unfinished(self.site) or Unfinished()
+        stale = snapshot.stale(self.site.cassandra, remembered.snapshots, keep=keep)
+        if not keep:
+            forget_snapshot(self.site)
+        for tag in stale:
+            self.site.cassandra.clear_snapshot(tag)
+
+    def _secure_snapshot(self, opening: Opening, intent: New | Resume, taken: Taken | None) -> Taken:
+        site, request = self.site, self.request
+        if isinstance(intent, Resume) and taken:
+            self.progress.step(f"going on with {request.backup}, attempt {intent.attempt}, from its snapshot")
+            opening.remember_begun(taken.tag)
+            return taken
+        if isinstance(intent, Resume):
+            opening.check_may_retake()
+        tag = snapshot.tag_of(request.backup, keep=request.keep_snapshot)
+        opening.remember_begun(tag)
+        self.progress.step("taking a snapshot")
+        meta = describe(self.node, snapshot.take(site.cassandra, tag, request.filters))
+        if isinstance(intent, Resume):
+            opening.check_same(intent, meta)
+        taken = Taken(request.backup, tag, len(site.cassandra.snapshot_tables(tag)), meta)
+        remember_snapshot(site, taken)
+        return taken
+
+    def _ship(self, opening: Opening, intent: New | Resume, taken: Taken, opened: Opened) -> Report:
+        site, request = self.site, self.request
+        scope = request.backup if request.mode == "full" else ""
+        with open_ledger(site.state, site.bucket, scope) as ledger:
+            self.progress.step("comparing with the bucket")
+            destination = Destination(
+                site.layout, site.name, request.backup, request.mode, opened.number, opened.condemned.keys
+            )
+            make_plan(ledger, site.cassandra, taken.tag, site.store, destination)
+            if request.filters.is_whole and not ledger.totals().files:
+                raise snapshot.empty(taken.tag)
+            opening.write_meta(intent, taken)
+            announce_started(site, request.backup, opened.number, self.progress)
+            pace = Pace(site, request.backup, opened.deadline)
+            pace.check(ledger.unknown_size())
+            rotten = self._upload(ledger, destination, pace)
+            findings = self._inspect(ledger, opened.number)
+            self.progress.step("writing the manifest")
+            modified = manifest.commit(site, request.backup, ledger, pace.check)
+            self._check_commit(opening, opened, modified)
+            if request.filters.is_whole:
+                ledger.forget_all_but_plan()
+            return Report(request.backup, opened.number, ledger.totals(), 0.0, findings, rotten)
+
+    def _upload(self, ledger: Ledger, destination: Destination, pace: Pace) -> tuple[str, ...]:
         totals = ledger.totals()
         self.progress.begin("uploading", files=totals.files, size=totals.size)
+        began = self.site.clock.running()
         try:
-            uploader = Uploader(site.store, ledger, destination, clock=site.clock, workers=self.limits.workers)
-            rotten = uploader.ship(self._reread(totals), self.progress)
+            uploader = Uploader(
+                self.site.store, ledger, destination, clock=self.site.clock, workers=self.limits.workers
+            )
+            rotten = uploader.ship(self._reread(totals), self.progress, pace.check)
         finally:
             self.progress.end()
-        findings = tuple(inspect(ledger))
-        self._announce_corrupt(findings, opened.number)
-        self._check_time(opened, 0)
-        self.progress.step("writing the manifest")
-        manifest.commit(site, request.backup, ledger, disks=len(site.cassandra.data_directories))
-        if not request.filters.keyspaces and not request.filters.tables:
-            ledger.forget_all_but_plan()
-        return Report(request.backup, opened.number, ledger.totals(), 0.0, findings, rotten)
+        pace.remember(ledger.totals().new_size, self.site.clock.running() - began)
+        return rotten
+
+    def _inspect(self, ledger: Ledger, attempt: int) -> tuple[Finding, ...]:
+        corrupt: list[Finding] = []
+        odd: list[Finding] = []
+        for finding in inspect(ledger):
+            found = corrupt if finding.is_corrupt else odd
+            if len(found) < MOST_FILES:
+                found.append(finding)
+        if corrupt:
+            files = tuple(CorruptFile(path=each.key, why=each.why) for each in corrupt)
+            announce(self.site, self.request.backup, "corrupt", attempt, files)
+        return (*corrupt, *odd)
 
     def _reread(self, totals: Totals) -> Reread:
         """Spread the reading over the days, as if a backup ran once a day: at least one file each time."""
         days = self.limits.reread_days
         return Reread(self.site.clock.now() - days * _DAY, 1 + int(totals.files / max(1.0, days)))
 
-    def _check_time(self, opened: Opened, size: int) -> None:
-        """Nobody may commit later than half of the grace: purge relies on it. So do not even begin what cannot be done by then."""
-        left = opened.deadline - self.site.clock.running()
-        rate = self.site.state.read("last").get("bytes_per_second", 0)
-        needed = size / rate if rate else 0.0
-        if left <= needed:
-            raise Refused(
-                f"{self.request.backup} cannot be finished in time: {max(0.0, left) / 3600:.1f} hours are left,"
-                f" about {needed / 3600:.1f} are needed.",
-                hint="Raise incomplete_grace_days in the [shipper] section on every node and for purge, then use a new name.",
-                operation="backup",
-            )
+    def _check_commit(self, opening: Opening, opened: Opened, modified: float) -> None:
+        """The manifest may have arrived late all the same, after a pause in the middle of the request: then it is void."""
+        if modified - opened.begun > self.limits.grace / 2:
+            opening.give_up(f"{self.request.backup} was committed too late: purge may have stopped waiting for it")
 
-    def _announce(self, what: Announced, attempt: int, files: tuple[CorruptFile, ...] = ()) -> None:
-        document = Announcement(attempt=attempt, at=self.site.clock.now(), files=files)
-        key = self.site.layout.announced(self.site.name, self.request.backup, what)
-        create_any(self.site.store, (key,), encode(document))
-
-    def _announce_corrupt(self, findings: tuple[Finding, ...], attempt: int) -> None:
-        files = tuple(CorruptFile(path=f.key, why=f.why) for f in findings if f.is_corrupt)[:_ANNOUNCED_FILES]
-        if files:
-            self._announce("corrupt", attempt, files)
-
-    def _finish(self, report: Report) -> Report:
-        """Tell the indexer, let the snapshot go, remember."""
-        site = self.site
-        self._announce("finished", report.attempt)
+    def _let_go(self, tag: str) -> None:
+        """The backup is good, whatever becomes of its snapshot: what cannot be cleared now is left to the next run."""
+        site, left = self.site, Unfinished()
+        forget_snapshot(site)
         if not self.request.keep_snapshot:
-            site.cassandra.clear_snapshot(self._tag)
-        seconds = site.clock.running() - self.began
-        rate = report.totals.new_size / seconds if report.totals.new_size > _MEASURABLE and seconds > 0 else None
-        last = site.state.read("last")
-        remembered = {"backup": report.backup, "node": site.name, "bucket": site.bucket}
-        site.state.write("last", {**remembered, "bytes_per_second": rate or last.get("bytes_per_second", 0)})
-        site.state.write(begin.OPEN, {"names": []})
-        return replace(report, seconds=seconds)
+            try:
+                site.cassandra.clear_snapshot(tag)
+            except BackupError as error:
+                left = Unfinished(snapshots=(tag,))
+                self.progress.warn(f"the snapshot {tag} is left for the next backup to clear: {error.message}")
+        elif not tag.startswith(snapshot.KEPT):
+            self.progress.warn(f"the snapshot {tag} is not kept: its backup was begun without --keep-snapshot")
+            left = Unfinished(snapshots=(tag,))
+        remember_last(site, self.request.backup)
+        remember_unfinished(site, left)

@@ -25,6 +25,8 @@ class Wanted:
     host_id: str
     keyspaces: tuple[str, ...]
     tables: tuple[str, ...]
+    begun_here: bool = False
+    """Whether this node remembers that it has begun a backup of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,29 @@ class Resume:
 
 
 def decide_intent(wanted: Wanted, found: Found, *, now: float, grace: float) -> New | Resume:
-    """Decide. Refused with the reason and the way out; ``now`` is the store's time or close to it, ``grace`` in seconds."""
+    """Decide. Refused with the reason and the way out.
+
+    ``now`` is the store's time or close to it, ``grace`` in seconds.
+    """
     if not found.files:
         return New()
     _refuse_when_over(wanted, found)
+    if grammar.SCHEMA not in found.files:
+        raise _taken(wanted, f"{grammar.SCHEMA}, which is written first and deleted last, is missing")
     latest = found.latest
-    if latest is None:
-        if grammar.SCHEMA in found.files and len(found.files) == 1:
-            # Our own intent, killed before its attempt was written: nothing relies on it yet.
-            return Resume(1, found.files[grammar.SCHEMA], frozenset(found.files))
+    if latest is not None:
+        _refuse_other(wanted, latest)
+    elif len(found.files) > 1 or not wanted.begun_here:
         raise _taken(wanted, "an unfinished backup of stock Medusa has this name")
+    # Without an attempt it is our own intent, killed before its attempt was written: nothing relies on it yet.
+    begun = found.files[grammar.SCHEMA]
+    if now - begun > grace / 2:
+        raise _taken(wanted, f"it was begun {(now - begun) / 86400:.1f} days ago, too long to be finished safely")
+    return Resume(latest.attempt + 1 if latest else 1, begun, frozenset(found.files))
+
+
+def _refuse_other(wanted: Wanted, latest: Attempt) -> None:
+    """Only the same node may go on, with the same backup."""
     if latest.host_id != wanted.host_id:
         raise _taken(
             wanted, f"it was begun by the node with host id {latest.host_id}, and this one is {wanted.host_id}"
@@ -74,10 +89,6 @@ def decide_intent(wanted: Wanted, found: Found, *, now: float, grace: float) -> 
         )
     if (set(latest.keyspaces), set(latest.tables)) != (set(wanted.keyspaces), set(wanted.tables)):
         raise _taken(wanted, "it was begun with other --keyspace or --table filters")
-    begun = found.files.get(grammar.SCHEMA, latest.begun)
-    if now - begun > grace / 2:
-        raise _taken(wanted, f"it was begun {(now - begun) / 86400:.1f} days ago, too long to be finished safely")
-    return Resume(latest.attempt + 1, begun, frozenset(found.files))
 
 
 def _refuse_when_over(wanted: Wanted, found: Found) -> None:

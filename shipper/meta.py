@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Attempt, Condemned, decode
 from backupstore.core.layout import Layout, MetaKey
-from backupstore.errors import Conflict, Refused
+from backupstore.errors import Conflict, Corrupt, NotFound, Refused
 from backupstore.ports import ObjectStore
 from shipper.intent import Found
+
+_DOCUMENT = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,21 @@ class Condemnation:
     keys: frozenset[str]
 
 
-def find(store: ObjectStore, layout: Layout, node: str, backup: str) -> Found:
-    """List the meta folder and read the latest attempt. Corrupt when that attempt cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What lies in a meta folder: file names with times, and the number of the latest attempt, 0 for stock's."""
+
+    files: dict[str, float]
+    attempts: int
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody may go on with it: it is finished or given up."""
+        return grammar.MANIFEST in self.files or grammar.ABANDONED in self.files
+
+
+def look(store: ObjectStore, layout: Layout, node: str, backup: str) -> Listed:
+    """List the meta folder, and read nothing."""
     files: dict[str, float] = {}
     latest = 0
     for stored in store.list(layout.meta_folder(node, backup)):
@@ -31,20 +46,47 @@ def find(store: ObjectStore, layout: Layout, node: str, backup: str) -> Found:
         if isinstance(key, MetaKey):
             files[key.file] = stored.modified
             latest = max(latest, key.attempt or 0)
-    if not latest:
-        return Found(files, None)
-    key_of_latest = layout.attempt(node, backup, latest)
-    return Found(files, decode(Attempt, store.read(key_of_latest).body, key_of_latest))
+    return Listed(files, latest)
+
+
+def find(store: ObjectStore, layout: Layout, node: str, backup: str) -> Found:
+    """List the meta folder and read the latest attempt. Corrupt when that attempt is not what its key says."""
+    listed = look(store, layout, node, backup)
+    if not listed.attempts:
+        return Found(listed.files, None)
+    key = layout.attempt(node, backup, listed.attempts)
+    hint = f"Nothing of {backup} can be relied on: use another backup, or another name for a new one."
+    try:
+        attempt = decode(Attempt, store.read(key, limit=_DOCUMENT).body, key)
+    except Corrupt as error:
+        raise Corrupt(error.message, hint=hint, operation="read", key=key) from error
+    if (attempt.node, attempt.backup, attempt.attempt) != (node, backup, listed.attempts):
+        raise Corrupt(f"{key} speaks of another node backup.", hint=hint, operation="read", key=key)
+    return Found(listed.files, attempt)
 
 
 def read_condemned(store: ObjectStore, layout: Layout, node: str) -> Condemnation:
-    """Read every condemned document of a node. Corrupt when one cannot be read: its keys would be trusted by mistake."""
+    """Read every condemned document of a node. Corrupt when one cannot be read: its keys would be trusted by mistake.
+
+    One that vanishes after it was listed is dropped by purge, which does so long after anybody may act on it.
+    """
     runs: list[str] = []
     backups: set[str] = set()
     keys: set[str] = set()
     folder = layout.condemned(node)
     for stored in store.list(folder):
-        document = decode(Condemned, store.read(stored.key).body, stored.key)
+        try:
+            document = decode(Condemned, store.read(stored.key).body, stored.key)
+        except NotFound:
+            continue
+        except Corrupt as error:
+            raise Corrupt(
+                error.message,
+                hint="Only purge writes there, and what it says must not be used cannot be told from the rest now."
+                " Find out who wrote this, and delete it when no purge runs.",
+                operation="read",
+                key=stored.key,
+            ) from error
         runs.append(stored.key.removeprefix(folder).removesuffix(".json"))
         backups.update(document.backups)
         keys.update(document.keys)
@@ -55,21 +97,27 @@ def own_backups(store: ObjectStore, layout: Layout, node: str) -> tuple[str, ...
     """Names below the node's folder, by one delimiter listing."""
     folder = layout.node(node)
     found = (key.removeprefix(folder).rstrip("/") for key in store.entries(folder).folders)
-    return tuple(name for name in found if name not in {"data", "data-v"})
+    return tuple(name for name in found if name not in grammar.NODE_DATA_FOLDERS)
 
 
-def create_once(store: ObjectStore, key: str, body: bytes) -> None:
-    """Create a small object, or find it there with this very content: an earlier attempt wrote it. Refused otherwise."""
+def create_once(store: ObjectStore, key: str, body: bytes) -> float:
+    """Create a small object, or find it there with this very content: the answer was lost. Refused otherwise.
+
+    Returns the store's time of it.
+    """
     try:
-        store.create(key, body)
+        return store.create(key, body).modified
     except Conflict as error:
-        if store.read(key).body != body:
-            raise Refused(
-                f"{key} is there already and says something else.",
-                hint="Somebody else writes to this backup's name. Choose another name.",
-                operation="backup",
-                key=key,
-            ) from error
+        document = store.read(key)
+        if document.body == body:
+            return document.modified
+        raise Refused(
+            f"{key} is there already and says something else.",
+            hint="Somebody else writes to this backup's name. Choose another name, and check that no other machine"
+            " has this one's 'fqdn' in its medusa.ini.",
+            operation="backup",
+            key=key,
+        ) from error
 
 
 def create_any(store: ObjectStore, keys: Iterable[str], body: bytes) -> None:
@@ -79,3 +127,11 @@ def create_any(store: ObjectStore, keys: Iterable[str], body: bytes) -> None:
             store.create(key, body)
         except Conflict:
             continue
+
+
+def body_of(store: ObjectStore, key: str) -> bytes | None:
+    """A small object; None when it is not there."""
+    try:
+        return store.read(key, limit=_DOCUMENT).body
+    except NotFound:
+        return None

@@ -22,8 +22,10 @@ def check_own_name(identity: Identity, ring: Iterable[Member], name: str) -> Non
     if own is None or own.name != name:
         known = own.name if own else "nothing"
         raise Refused(
-            f"This node is called {name} in the bucket and {known} in the tokenmap: no backup of it would ever be complete.",
-            hint=f"Set 'fqdn' in the [storage] section of medusa.ini to {known}, or change resolve_ip_addresses in [cassandra].",
+            f"This node is called {name} in the bucket and {known} in the tokenmap:"
+            " no backup of it would ever be complete.",
+            hint=f"Set 'fqdn' in the [storage] section of medusa.ini to {known}, or change resolve_ip_addresses in"
+            " [cassandra].",
             operation="name",
         )
     twins = [
@@ -31,7 +33,8 @@ def check_own_name(identity: Identity, ring: Iterable[Member], name: str) -> Non
     ]
     if twins:
         raise Refused(
-            f"The nodes at {identity.address} and {', '.join(twins)} are both called {name}: they would overwrite each other.",
+            f"The nodes at {identity.address} and {', '.join(twins)} are both called {name}:"
+            " they would overwrite each other.",
             hint="Give each node a name of its own in DNS, or set resolve_ip_addresses = False.",
             operation="name",
         )

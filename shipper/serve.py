@@ -2,30 +2,35 @@
 
 Today that is the indexer and its reconcile. Events are collected for a moment and handled together, each document
 being written once; reconcile runs at the start and at intervals, so that whatever was lost is found. An error of one
-cluster is told and tried again; it never stops the others.
+cluster is told and tried again; it never stops the others. A bucket that goes away, as a mount does, is told of once
+and waited for.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NoReturn
 
-from backupstore.core.events import ObjectEvent, subjects
+from backupstore.core.events import Subject, subjects
 from backupstore.core.layout import Layout
-from backupstore.errors import BackupError
+from backupstore.errors import BackupError, NotFound, Retryable
 from backupstore.operations.index import index
 from backupstore.operations.reconcile import ReconcileReport, prefixes, reconcile
 from backupstore.ports import Clock, ObjectStore
 from backupstore.stores.probe import probe_compare_and_swap
-from shipper.watching import Watcher
+from backupstore.wiring import check_bucket, sweep_unfinished
+from shipper.watching import EventsLost, Watcher
 
 _log = logging.getLogger("medusa-shipper")
 _GATHER = 0.1
+_LOOK = 0.5
+_TRY_AGAIN = 5.0
+_SWEEP = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Server:
     """One bucket. ``prefix`` None serves every cluster in it; ``interval`` is the seconds between two reconciles."""
 
@@ -34,67 +39,124 @@ class Server:
     revision: Callable[[], str]
     interval: float
     prefix: str | None = None
+    _failed: set[Subject] = field(default_factory=set, init=False)
+    _try_again: float = field(default=0.0, init=False)
+    _due: float = field(default=0.0, init=False)
+    _swept: float | None = field(default=None, init=False)
+    _has_begun: bool = field(default=False, init=False)
 
-    def clusters(self) -> tuple[str, ...]:
+    def run(self, watcher: Watcher) -> NoReturn:
+        """Serve until a signal ends it. What no waiting will mend is raised, if it is so from the start."""
+        trouble = ""
+        while True:
+            try:
+                self._look_at_all(watcher)
+                if trouble:
+                    _log.info("it works again")
+                    trouble = ""
+                while True:
+                    self._turn(watcher)
+            except EventsLost:
+                continue
+            except BackupError as error:
+                if not self._has_begun and not isinstance(error, NotFound | Retryable):
+                    raise
+                if error.message != trouble:
+                    _log.error("%s: trying until it works", error.message, extra={"error": error})
+                trouble = error.message
+                self.clock.sleep(_LOOK)
+
+    def once(self) -> bool:
+        """Reconcile everything once; whether all of it went well."""
+        check_bucket(self.store)
+        self._warn_without_conditional_writes()
+        return self._reconcile(self._clusters())
+
+    def _look_at_all(self, watcher: Watcher) -> None:
+        """Watch first, look second: what is written in between is seen at least once."""
+        check_bucket(self.store)
+        if not self._has_begun:
+            self._warn_without_conditional_writes()
+        clusters = self._clusters()
+        watcher.follow(clusters)
+        self._reconcile(clusters)
+        self._due = self.clock.running() + self.interval
+        self._has_begun = True
+
+    def _turn(self, watcher: Watcher) -> None:
+        """Wait for a moment, and do what there is to do."""
+        events = watcher.wait(max(0.0, min(_LOOK, self._due - self.clock.running())))
+        if events:
+            self.clock.sleep(_GATHER)
+            events += watcher.wait(0)
+        wanted = {subject for subject in subjects(events) if self.prefix in {None, subject.prefix}}
+        if self._failed and self.clock.running() >= self._try_again:
+            wanted |= self._failed
+        if wanted:
+            watcher.follow({subject.prefix for subject in wanted})
+            self._index(wanted)
+        if self.clock.running() >= self._due:
+            self._look_at_all(watcher)
+
+    def _clusters(self) -> tuple[str, ...]:
         """Prefixes to serve now."""
         return (self.prefix,) if self.prefix is not None else (prefixes(self.store) or ("",))
 
-    def reconcile(self, clusters: Iterable[str]) -> bool:
-        """Reconcile each; tell what was repaired. False when one failed."""
+    def _index(self, wanted: Iterable[Subject]) -> None:
+        """Bring the index up to date for these, cluster by cluster; what fails is tried again."""
+        by_prefix: dict[str, set[Subject]] = {}
+        for subject in wanted:
+            by_prefix.setdefault(subject.prefix, set()).add(subject)
+        for prefix, ours in sorted(by_prefix.items()):
+            try:
+                report = index(self.store, ours, now=self.clock.now(), revision=self.revision)
+            except BackupError as error:
+                check_bucket(self.store)
+                if not ours <= self._failed:
+                    _log.error("index of %s: %s", _named(prefix), error.message, extra={"error": error})
+                self._failed |= ours
+                self._try_again = self.clock.running() + _TRY_AGAIN
+            else:
+                self._failed -= ours
+                if report.written or report.removed:
+                    shown = ", ".join(sorted(f"{subject.backup} of {subject.node}" for subject in ours))
+                    _log.info("indexed %s", shown)
+
+    def _reconcile(self, clusters: Iterable[str]) -> bool:
+        """Reconcile each, and tell what was repaired. False when one failed, or holds what cannot be read."""
         good = True
         for prefix in clusters:
             try:
                 report = reconcile(self.store, Layout(prefix), now=self.clock.now(), revision=self.revision)
             except BackupError as error:
+                check_bucket(self.store)
                 good = False
-                _log.error("reconcile of %s: %s", _named(prefix), error.explained)
+                _log.error("reconcile of %s: %s", _named(prefix), error.message, extra={"error": error})
             else:
+                good = good and not report.unreadable
                 _tell(prefix, report)
+        self._sweep()
         return good
 
-    def handle(self, events: Iterable[ObjectEvent]) -> None:
-        """Bring the index up to date for what the events speak of."""
-        wanted = {subject for subject in subjects(events) if self.prefix in {None, subject.prefix}}
-        if not wanted:
+    def _sweep(self) -> None:
+        """Remove what killed writers left, now and then: it only takes space."""
+        now = self.clock.running()
+        if self._swept is not None and now - self._swept < _SWEEP:
             return
+        self._swept = now
         try:
-            report = index(self.store, wanted, now=self.clock.now(), revision=self.revision)
+            count = sweep_unfinished(self.store, self.clock.now())
+        except NotFound:
+            raise
         except BackupError as error:
-            _log.error("index: %s", error.explained)
+            _log.warning("unfinished files could not be removed: %s", error.message, extra={"error": error})
         else:
-            if report.written or report.removed:
-                shown = ", ".join(sorted(f"{subject.backup} of {subject.node}" for subject in wanted))
-                _log.info("indexed %s", shown)
-
-    def run(self, watcher: Watcher, stop: threading.Event) -> None:
-        """Serve until ``stop`` is set."""
-        self._warn_without_conditional_writes()
-        # Watch first, look second: what is written in between is seen at least once.
-        clusters = self.clusters()
-        watcher.follow(clusters)
-        self.reconcile(clusters)
-        due = self.clock.running() + self.interval
-        while not stop.is_set():
-            events = watcher.wait(min(1.0, max(0.0, due - self.clock.running())))
-            if events:
-                self.clock.sleep(_GATHER)
-                events += watcher.wait(0)
-                self.handle(events)
-                watcher.follow({subject.prefix for subject in subjects(events)} if self.prefix is None else ())
-            if self.clock.running() >= due:
-                clusters = self.clusters()
-                watcher.follow(clusters)
-                self.reconcile(clusters)
-                due = self.clock.running() + self.interval
+            if count:
+                _log.info("removed %d unfinished files that killed writers had left", count)
 
     def _warn_without_conditional_writes(self) -> None:
         key = Layout(self.prefix or "").catalog_probe()
-        try:
-            works = probe_compare_and_swap(self.store, key, self.revision())
-        except BackupError as error:
-            _log.warning("conditional writes could not be probed: %s", error.explained)
-            return
-        if not works:
+        if not probe_compare_and_swap(self.store, key, self.revision()):
             _log.warning(
                 "this store ignores conditional writes: run no second 'serve' and no 'build-index' beside this one"
             )

@@ -1,4 +1,4 @@
-"""What every verb of the node works with: the bucket, the node beside us, our name in the bucket, our memory, the clock."""
+"""What every verb of the node works with: bucket, node beside us, our name in the bucket, our memory, the clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shipper.state import StateDirectory
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``name`` is the node's name in keys (F); ``bucket`` names store, bucket and prefix, so that memories do not mix."""
+    """``name`` is the node's name in keys (F); ``bucket`` names store, bucket and prefix: memories must not mix."""
 
     store: ObjectStore
     layout: Layout

@@ -1,15 +1,17 @@
-"""The snapshot of one backup: taken with its schema, found again by a resume, never left behind.
+"""The snapshot of one backup: taken with its schema, never left behind.
 
 Tags begin with ``medusa-shipper-``; whatever carries such a tag and is not the attempt's own is cleared by the next
-run. A snapshot that the operator wants to keep gets a tag that does not begin so.
+run. A snapshot that the operator wants to keep gets a tag that does not begin so; until its backup is finished, the
+node's memory names it, and it is cleared like the others.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
-from backupstore.errors import NodeTrouble
+from backupstore.errors import BackupError, NodeTrouble
 from shipper.cassandra.port import CassandraNode, Schema
 
 OURS = "medusa-shipper-"
@@ -29,22 +31,36 @@ class Filters:
     keyspaces: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left out."""
+        return not self.keyspaces and not self.tables
 
-def clear_stale(cassandra: CassandraNode, keep: str | None) -> tuple[str, ...]:
-    """Clear every snapshot of ours but one. Returns what was cleared."""
-    stale = tuple(tag for tag in cassandra.snapshot_tags(OURS) if tag != keep)
-    for tag in stale:
-        cassandra.clear_snapshot(tag)
-    return stale
+
+def stale(cassandra: CassandraNode, unfinished: tuple[str, ...], *, keep: str | None) -> tuple[str, ...]:
+    """Snapshots of ours to be cleared: all but one, and of those to be kept the ones of unfinished backups."""
+    ours = [*cassandra.snapshot_tags(OURS)]
+    ours += [tag for tag in cassandra.snapshot_tags(KEPT) if tag in unfinished]
+    return tuple(tag for tag in ours if tag != keep)
 
 
 def take(cassandra: CassandraNode, tag: str, filters: Filters) -> Schema:
     """Take the snapshot and return the schema that holds for it: read before and after, and equal.
 
-    NodeTrouble when the schema does not stand still, or when the snapshot holds no table at all.
+    NodeTrouble when the schema does not stand still, or when the snapshot holds no table at all. What a failure has left
+    on disk is cleared if that is possible now, else by the next run.
     """
     if tag in cassandra.snapshot_tags(tag):
         cassandra.clear_snapshot(tag)
+    try:
+        return _take(cassandra, tag, filters)
+    except BackupError:
+        with suppress(BackupError):
+            cassandra.clear_snapshot(tag)
+        raise
+
+
+def _take(cassandra: CassandraNode, tag: str, filters: Filters) -> Schema:
     for _ in range(_TRIES):
         before = cassandra.schema()
         cassandra.snapshot(tag, keyspaces=filters.keyspaces, tables=filters.tables)
@@ -58,9 +74,14 @@ def take(cassandra: CassandraNode, tag: str, filters: Filters) -> Schema:
             operation="snapshot",
         )
     if not cassandra.snapshot_tables(tag):
-        raise NodeTrouble(
-            f"The snapshot {tag} is empty: nodetool reported success, and no table directory has it.",
-            hint="Check data_file_directories in cassandra.yaml and the filters; run 'nodetool listsnapshots'.",
-            operation="snapshot",
-        )
+        raise empty(tag)
     return before
+
+
+def empty(tag: str) -> NodeTrouble:
+    """Nodetool was content, and there is nothing: an empty manifest would pass for a good backup."""
+    return NodeTrouble(
+        f"The snapshot {tag} is empty: nodetool reported success, and no data directory holds anything of it.",
+        hint="Check data_file_directories in cassandra.yaml and the filters; run 'nodetool listsnapshots'.",
+        operation="snapshot",
+    )

@@ -1,11 +1,12 @@
 """What the shipper remembers on the node: its lock, who the node is, unfinished backups, the known files' database.
 
-Everything here can be lost: the next backup then reads all files once more and finds its unfinished attempts by listing.
-Small files are replaced atomically and fsynced, because a restore's journal lies beside them.
+Everything here can be lost: the next backup then reads all files once more, and finds its unfinished attempts by
+listing. Small files are replaced atomically and fsynced, because a restore's journal lies beside them.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -58,35 +59,49 @@ class StateDirectory:
     def locked(self, verb: str) -> Iterator[None]:
         """Hold the node's lock, so that one backup or restore runs at a time. Refused when another holds it."""
         self.prepare()
+        handle = self._open_lock()
         try:
-            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._take(handle)
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{verb}, process {os.getpid()}\n".encode(), 0)
+            yield
+            # Whoever comes between two holders must not be told the name of one that is gone.
+            os.ftruncate(handle, 0)
+        finally:
+            os.close(handle)
+
+    def _open_lock(self) -> int:
+        try:
+            return os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise Denied(
                 f"The lock file in {self.path} cannot be opened: {error.strerror}.",
                 hint="Run as the user that owns the state directory, or as root.",
                 operation="lock",
             ) from error
+
+    def _take(self, handle: int) -> None:
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another medusa-shipper"
-                raise Refused(
-                    f"This node is busy: {holder} is running.",
-                    hint="Wait until it ends; if it hangs, end that process and run the same command again.",
-                    operation="lock",
-                ) from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{verb}, process {os.getpid()}\n".encode(), 0)
-            yield
-        finally:
-            os.close(handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another medusa-shipper"
+            raise Refused(
+                f"This node is busy: {holder} is running.",
+                hint="Wait until it ends; if it hangs, end that process and run the same command again.",
+                operation="lock",
+            ) from error
+        except OSError as error:
+            raise Denied(
+                f"The lock file in {self.path} cannot be locked: {error.strerror}.",
+                hint="Set state_dir in the [shipper] section to a directory on a local disk.",
+                operation="lock",
+            ) from error
 
     def read(self, name: str) -> dict[str, Any]:
         """A small remembered value; empty when there is none or it cannot be read, for losing it is allowed."""
         try:
             value = json.loads((self.path / f"{name}.json").read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -96,9 +111,13 @@ class StateDirectory:
 
     def forget(self, name: str) -> None:
         """Drop a small value, durably."""
-        with suppress(FileNotFoundError):
-            (self.path / f"{name}.json").unlink()
-        sync_directory(self.path)
+        path = self.path / f"{name}.json"
+        try:
+            with suppress(FileNotFoundError):
+                path.unlink()
+            sync_directory(self.path)
+        except OSError as error:
+            raise disk_error(error, path, "state") from error
 
 
 def replace_file(path: Path, body: bytes) -> None:
@@ -128,19 +147,24 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-_FULL = {28, 122, 27}  # ENOSPC, EDQUOT, EFBIG
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def disk_error(error: OSError, path: Path, operation: str) -> NoSpace | Denied:
     """Our error for a local disk that refuses a write."""
     if error.errno in _FULL:
-        return NoSpace(
-            f"No space left while writing {path}.",
-            hint=f"Free space on the file system of {path.parent}, then run the same command again.",
-            operation=operation,
-        )
+        return no_space(path, operation)
     return Denied(
         f"{path} cannot be written: {error.strerror}.",
         hint=f"Check the owner and mode of {path.parent}, and that its file system is not read-only.",
+        operation=operation,
+    )
+
+
+def no_space(path: Path, operation: str) -> NoSpace:
+    """The file system of a path is full."""
+    return NoSpace(
+        f"No space left while writing {path}.",
+        hint=f"Free space on the file system of {path.parent}, then run the same command again.",
         operation=operation,
     )

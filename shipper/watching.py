@@ -1,41 +1,43 @@
-"""How a local bucket tells that something was written: by the kernel's events, or by looking again and again.
+"""How a bucket tells that something was written: by the kernel's events, or by looking again and again.
 
 Only two kinds of folder are watched, which grow with the number of backups and not with their files: announcements, and
 stock's index for what stock's nodes write. Inotify sees nothing that other machines write to a network mount, so there
-the folders are listed at intervals. Both lose events now and then; the periodic reconcile finds what they lost.
+the folders are listed at intervals. Both lose events now and then: where a watcher notices that it may have, it says so
+by ``EventsLost``; the rest is found by the periodic reconcile.
 """
 
 from __future__ import annotations
 
-import os
-import queue
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
-
 from backupstore.core.events import ObjectEvent, from_directory
 from backupstore.core.layout import ANNOUNCED, Layout
-from backupstore.errors import Misconfigured
-from backupstore.ports import ObjectStore
+from backupstore.errors import NotFound
+from backupstore.ports import Clock, ObjectStore
+from backupstore.stores.local_errors import missing_bucket, translate
 
-_CREATED = frozenset({"created", "modified", "moved", "closed"})
-_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "lustre", "beegfs", "afs"})
+_NFS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "virtiofs", "vboxsf", "fuse"}
+_REMOTE = _NFS | {"ceph", "glusterfs", "lustre", "beegfs", "gfs2", "ocfs2"}
 _MOUNTS = Path("/proc/self/mounts")
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+
+
+class EventsLost(Exception):
+    """Something may have been written unseen: compare everything with the bucket, and go on."""
 
 
 class Watcher(Protocol):
-    """Where events come from."""
+    """Where events come from. Raises what the store raises; NotFound when the bucket itself is not there."""
 
     def follow(self, prefixes: Iterable[str]) -> None:
-        """Also watch these clusters. Repeatable."""
+        """Also watch these clusters, and whatever is written to them from now on. Repeatable. EventsLost."""
         ...
 
     def wait(self, seconds: float) -> list[ObjectEvent]:
-        """Events since the last call; waits for the first one, at most so long."""
+        """Events since the last call; waits for the first one, at most so long. EventsLost."""
         ...
 
     def close(self) -> None:
@@ -45,12 +47,13 @@ class Watcher(Protocol):
 
 def is_remote(path: Path, mounts: Path = _MOUNTS) -> bool:
     """Whether other machines may write there unseen: it lies on a network file system, or on one in user space."""
-    best, kind = "", ""
-    for line in mounts.read_text(encoding="utf-8", errors="replace").splitlines():
-        fields = line.split(" ")
-        point = fields[1].encode().decode("unicode_escape")
-        if len(point) >= len(best) and (path == Path(point) or Path(point) in path.parents):
-            best, kind = point, fields[2]
+    best, kind = Path(), ""
+    for line in mounts.read_bytes().splitlines():
+        fields = line.split(b" ")
+        point = Path(_OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), fields[1]).decode(errors="surrogateescape"))
+        # Of two mounts on one point, the later one hides the other.
+        if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
+            best, kind = point, fields[2].decode()
     return kind in _REMOTE or kind.startswith("fuse.")
 
 
@@ -59,87 +62,64 @@ def watched_folders(prefixes: Iterable[str]) -> tuple[str, ...]:
     return (ANNOUNCED, *(Layout(prefix).all_rows() for prefix in prefixes))
 
 
-class DirectoryWatcher(FileSystemEventHandler):
-    """The kernel's events of a local bucket."""
+class Presence:
+    """Whether a local bucket is there. Another directory without backups is the mount point of what is not mounted."""
 
     def __init__(self, bucket: Path) -> None:
         self._bucket = bucket
-        self._events: queue.Queue[ObjectEvent] = queue.Queue()
-        self._observer: BaseObserver = Observer()
-        self._followed: set[str] = set()
-        self._observer.start()
+        self._known: tuple[int, int] | None = None
 
-    def follow(self, prefixes: Iterable[str]) -> None:
-        """Also watch these clusters."""
-        for folder in watched_folders(prefixes):
-            if folder not in self._followed:
-                path = self._bucket / folder
-                try:
-                    path.mkdir(parents=True, exist_ok=True)
-                    self._observer.schedule(self, str(path), recursive=True)
-                except OSError as error:
-                    raise Misconfigured(
-                        (f"{path} cannot be watched: {error.strerror}.",),
-                        hint="Raise fs.inotify.max_user_watches, or set watch = poll in the [shipper] section.",
-                    ) from error
-                self._followed.add(folder)
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        """Called by the observer's thread."""
-        if event.is_directory:
-            return
-        for path in (event.src_path, event.dest_path):
-            if path:
-                kind = "created" if event.event_type in _CREATED and os.path.lexists(path) else "removed"
-                relative = os.path.relpath(os.fsdecode(path), self._bucket)
-                self._events.put(from_directory(relative, "created" if kind == "created" else "removed"))
-
-    def wait(self, seconds: float) -> list[ObjectEvent]:
-        """Events since the last call."""
+    def check(self) -> None:
+        """NotFound when it is not there; Denied or Retryable when that cannot be told."""
         try:
-            events = [self._events.get(timeout=max(0.0, seconds))]
-        except queue.Empty:
-            return []
-        while True:
-            try:
-                events.append(self._events.get_nowait())
-            except queue.Empty:
-                return events
-
-    def close(self) -> None:
-        """Stop the observer's threads."""
-        self._observer.stop()
-        self._observer.join()
+            facts = self._bucket.stat()
+            identity = (facts.st_dev, facts.st_ino)
+            # An index may lie there: a write that was on its way when the file system went.
+            if self._known not in {None, identity} and {path.name for path in self._bucket.iterdir()} <= {"index"}:
+                raise NotFound(
+                    f"the bucket directory {self._bucket} is another one than before, and holds no backups",
+                    hint="Is it mounted? If it was made anew on purpose, restart this.",
+                    operation="open bucket",
+                )
+        except FileNotFoundError as error:
+            raise missing_bucket(self._bucket) from error
+        except OSError as error:
+            raise translate(error, "open bucket", "", self._bucket) from error
+        self._known = identity
 
 
 class Poller:
-    """The same by listing, for mounts whose writers cannot be seen."""
+    """Looks again and again, every ``interval`` seconds."""
 
-    def __init__(self, store: ObjectStore, interval: float, sleep: Callable[[float], object]) -> None:
+    def __init__(self, store: ObjectStore, clock: Clock, interval: float, check: Callable[[], None]) -> None:
         self._store = store
+        self._clock = clock
         self._interval = interval
-        self._sleep = sleep
-        self._prefixes: set[str] = set()
-        self._seen: dict[str, float] | None = None
+        self._check = check
+        self._folders: set[str] = set()
+        self._seen: dict[str, float] = {}
+        self._due = clock.running() + interval
 
     def follow(self, prefixes: Iterable[str]) -> None:
-        """Also list these clusters."""
-        self._prefixes.update(prefixes)
+        """Also list these clusters; what lies there already is known to whoever looks after this."""
+        new = set(watched_folders(prefixes)) - self._folders
+        self._seen |= self._list(new)
+        self._folders |= new
 
     def wait(self, seconds: float) -> list[ObjectEvent]:
-        """List, and compare with the time before."""
-        if self._seen is None:
-            self._seen = self._list()
+        """Wait, and when it is time, list and compare with the time before."""
+        self._clock.sleep(max(0.0, min(seconds, self._due - self._clock.running())))
+        self._check()
+        if self._clock.running() < self._due:
             return []
-        self._sleep(max(0.0, min(seconds, self._interval)))
-        now = self._list()
-        before, self._seen = self._seen, now
-        changed = [from_directory(key, "created") for key, at in now.items() if before.get(key) != at]
-        return changed + [from_directory(key, "removed") for key in before if key not in now]
+        before, self._seen = self._seen, self._list(self._folders)
+        self._due = self._clock.running() + self._interval
+        changed = [from_directory(key, "created") for key, at in self._seen.items() if before.get(key) != at]
+        return changed + [from_directory(key, "removed") for key in before if key not in self._seen]
 
     def close(self) -> None:
         """Nothing is held."""
 
-    def _list(self) -> dict[str, float]:
-        folders = watched_folders(sorted(self._prefixes))
+    def _list(self, folders: Iterable[str]) -> dict[str, float]:
+        self._check()
         return {stored.key: stored.modified for folder in folders for stored in self._store.list(folder)}

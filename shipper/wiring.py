@@ -83,7 +83,7 @@ class NodeWiring:
     def directories(self) -> Directories:
         """Everything on disk that Cassandra owns."""
         found = self.configuration.directories
-        return Directories(found.data, found.beside_data)
+        return Directories(found.data, found.beside_data, found.local)
 
     def service(self) -> CassandraService:
         """Starting and stopping."""

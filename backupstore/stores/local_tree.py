@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from backupstore.errors import NotFound
 from backupstore.stores.local_errors import missing_bucket
 
 Parts = tuple[bytes, ...]
@@ -59,6 +60,8 @@ class Tree:
         # process removed and made again is synced again. (Not if it got the same inode number; the other process
         # then still syncs it before it answers, so only a power cut in that moment could tell.)
         self._durable: dict[Parts, tuple[int, int]] = {}
+        # A bucket that was there and is not any more is a mount that went: nothing may be made in its place.
+        self._was_there = False
 
     @contextmanager
     def opened(self, parts: Parts) -> Iterator[int]:
@@ -192,13 +195,17 @@ class Tree:
 
     def _root(self) -> int:
         try:
-            return os.open(self._base, os.O_RDONLY | os.O_DIRECTORY)
+            handle = os.open(self._base, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError as error:
             raise missing_bucket(self._base) from error
+        self._was_there = True
+        return handle
 
     def _made_root(self) -> int:
-        with suppress(FileNotFoundError):
-            return os.open(self._base, os.O_RDONLY | os.O_DIRECTORY)
+        if self._was_there:
+            return self._root()
+        with suppress(NotFound):
+            return self._root()
         try:
             above = os.open(self._base.parent, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError as error:

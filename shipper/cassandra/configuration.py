@@ -21,13 +21,17 @@ _HINT = "Check config_file in [cassandra] of medusa.ini, and the file it names."
 
 @dataclass(frozen=True, slots=True)
 class Directories:
-    """Where Cassandra keeps what. ``data`` in the file's order, the one for local system tables last if it is apart."""
+    """Where Cassandra keeps what. ``data`` in the file's order, the one for local system tables last if it is apart.
+
+    ``local`` is that one; nothing else is ever in it.
+    """
 
     data: tuple[Path, ...]
     commitlog: Path
     hints: Path
     saved_caches: Path
     cdc_raw: Path
+    local: Path | None = None
 
     @property
     def beside_data(self) -> tuple[Path, ...]:
@@ -113,12 +117,14 @@ def _text(path: Path) -> str:
 def _directories(values: Values, storage: Path) -> Directories:
     data = values.paths("data_file_directories") or (storage / "data",)
     local = values.path("local_system_data_file_directory")
+    apart = local is not None and local not in data
     return Directories(
-        data=data if local is None or local in data else (*data, local),
+        data=(*data, local) if local and apart else data,
         commitlog=values.path("commitlog_directory") or storage / "commitlog",
         hints=values.path("hints_directory") or storage / "hints",
         saved_caches=values.path("saved_caches_directory") or storage / "saved_caches",
         cdc_raw=values.path("cdc_raw_directory") or storage / "cdc_raw",
+        local=local if apart else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,18 +18,35 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    help="Back up and restore Apache Cassandra, in the bucket layout of cassandra-medusa.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Back up and restore Apache Cassandra, in stock Medusa's bucket layout.",
 )
+
+
+class Output(str, Enum):
+    """What a result is printed as."""
+
+    text = "text"
+    json = "json"
+
+
+class How(str, Enum):
+    """The mode of a backup."""
+
+    differential = "differential"
+    full = "full"
+
 
 BackupName = Annotated[str, typer.Option("--backup-name", metavar="NAME", help="Name of the backup.")]
 Keyspaces = Annotated[
-    list[str] | None, typer.Option("--keyspace", metavar="KEYSPACE", help="Only this keyspace. May be given several times.")
+    list[str] | None,
+    typer.Option("--keyspace", metavar="KEYSPACE", help="Only this keyspace. May be given several times."),
 ]
 Tables = Annotated[
-    list[str] | None, typer.Option("--table", help="Only this table, as keyspace.table. May be given several times.")
+    list[str] | None,
+    typer.Option("--table", metavar="KEYSPACE.TABLE", help="Only this table. May be given several times."),
 ]
-Output = Annotated[str, typer.Option("--output", "-o", metavar="text|json", help="How to print it.")]
+AsText = Annotated[Output, typer.Option("--output", "-o", metavar="text|json", help="How to print it.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -41,23 +59,33 @@ def _show_version(wanted: bool) -> None:
 def main(
     context: typer.Context,
     verbosity: Annotated[
-        int, typer.Option("-v", "--verbosity", count=True, help="Say more; -vv also what the driver says.")
+        int,
+        typer.Option(
+            "-v", "--verbosity", count=True, show_default=False, help="Say more; -vv also what the libraries say."
+        ),
     ] = 0,
     without_log_timestamp: Annotated[
         bool, typer.Option("--without-log-timestamp", help="Do not show timestamps in logs.")
     ] = False,
     config_file: Annotated[
-        Path | None, typer.Option(help="Configuration file. [default: /etc/medusa/medusa.ini]")
+        Path | None, typer.Option(metavar="PATH", help="Configuration file. [default: /etc/medusa/medusa.ini]")
     ] = None,
-    bucket_name: Annotated[str | None, typer.Option(help="Bucket name.")] = None,
-    key_file: Annotated[str | None, typer.Option(help="File with credentials for the bucket.")] = None,
-    prefix: Annotated[str | None, typer.Option(help="Prefix of this cluster in a shared bucket.")] = None,
-    fqdn: Annotated[str | None, typer.Option(help="Act as another node.")] = None,
+    bucket_name: Annotated[str | None, typer.Option(metavar="NAME", help="Bucket name.")] = None,
+    key_file: Annotated[str | None, typer.Option(metavar="PATH", help="File with credentials for the bucket.")] = None,
+    prefix: Annotated[
+        str | None, typer.Option(metavar="PREFIX", help="Prefix of this cluster in a shared bucket.")
+    ] = None,
+    fqdn: Annotated[str | None, typer.Option(metavar="NAME", help="Act as another node.")] = None,
     backup_grace_period_in_days: Annotated[
-        int | None, typer.Option(help="Days for which files that no manifest names are kept.")
+        int | None,
+        typer.Option(metavar="DAYS", help="Days for which purge leaves files alone that no manifest names."),
     ] = None,
-    ssh_username: Annotated[str | None, typer.Option(help="Accepted for stock's sake; no ssh is used.")] = None,
-    ssh_key_file: Annotated[str | None, typer.Option(help="Accepted for stock's sake; no ssh is used.")] = None,
+    ssh_username: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Accepted for stock's sake; no ssh is used.")
+    ] = None,
+    ssh_key_file: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Accepted for stock's sake; no ssh is used.")
+    ] = None,
     _version_shown: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -81,11 +109,15 @@ def main(
 def backup(
     context: typer.Context,
     backup_name: Annotated[
-        str | None, typer.Option(help="Custom name. [default: the time in UTC, like 202611230215]")
+        str | None, typer.Option(metavar="NAME", help="Name of the backup. [default: the time in UTC: 202611230215]")
     ] = None,
     mode: Annotated[
-        str, typer.Option(help="differential: upload what the bucket does not hold yet. full: everything, apart.")
-    ] = "differential",
+        How,
+        typer.Option(
+            metavar="differential|full",
+            help="Upload only what the bucket does not hold yet, or everything, apart from other backups.",
+        ),
+    ] = How.differential,
     keyspace: Keyspaces = None,
     table: Tables = None,
     keep_snapshot: Annotated[bool, typer.Option("--keep-snapshot", help="Leave the snapshot on the node.")] = False,
@@ -95,12 +127,12 @@ def backup(
     Run it on every node with the same --backup-name to back the cluster up. A backup that was interrupted is finished
     by running it again with its name.
     """
-    from shipper.cli.node import run_backup
+    from shipper.cli.backing_up import run_backup
 
     run_backup(
         context.obj,
         name=backup_name,
-        mode=mode,
+        mode=mode.value,
         keyspaces=keyspace or [],
         tables=table or [],
         keep_snapshot=keep_snapshot,
@@ -111,7 +143,7 @@ def backup(
 @app.command("restore", hidden=True)
 def restore_node(
     context: typer.Context,
-    backup_name: Annotated[str | None, typer.Option(help="Name of the backup.")] = None,
+    backup_name: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the backup.")] = None,
     in_place: Annotated[
         bool,
         typer.Option(
@@ -122,7 +154,8 @@ def restore_node(
     temp_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Where to keep work files. Data is always fetched beside the data directories, on their file systems."
+            metavar="PATH",
+            help="Where to keep the list of files to fetch. Data is always fetched beside the data directories.",
         ),
     ] = None,
     verify: Annotated[
@@ -143,18 +176,18 @@ def restore_node(
         bool, typer.Option("--without-hold", help="Restore although the backup cannot be protected from purge.")
     ] = False,
 ) -> None:
-    """Restore this node, whole, from its own backup.
+    """Restore this node from its backup.
 
     Everything is checked and fetched before Cassandra is stopped; until the restored node has proved healthy, every
     failure puts the old data back. Interrupted, run the same command again to finish, or --undo to go back.
     """
-    from shipper.cli.node import RestoreOptions, run_restore, run_undo
+    if backup_name is None and not undo:
+        raise typer.BadParameter("a name is needed; list-backups shows what there is", param_hint="--backup-name")
+    from shipper.cli.restoring import RestoreOptions, run_restore, run_undo
 
-    if undo:
+    if backup_name is None or undo:
         run_undo(context.obj)
         return
-    if backup_name is None:
-        raise typer.BadParameter("a name is needed; list-backups shows what there is", param_hint="--backup-name")
     flags = RestoreOptions(in_place, verify, accept_corrupt, ignore_ring_changes, without_hold, temp_dir)
     run_restore(context.obj, backup_name, flags)
 
@@ -163,15 +196,18 @@ def restore_node(
 def download(
     context: typer.Context,
     backup_name: BackupName,
-    download_destination: Annotated[Path, typer.Option(help="An existing directory to download into.")],
+    download_destination: Annotated[Path, typer.Option(metavar="PATH", help="An existing directory to download into.")],
     keyspace: Keyspaces = None,
     table: Tables = None,
     ignore_system_keyspaces: Annotated[
         bool, typer.Option("--ignore-system-keyspaces", help="Leave Cassandra's own keyspaces out.")
     ] = False,
 ) -> None:
-    """Download a node's backup, every digest checked. --fqdn chooses another node."""
-    from shipper.cli.node import run_download
+    """Download the backup of a node.
+
+    Every digest is checked. --fqdn, before the command, chooses another node. Interrupted, run the same command again.
+    """
+    from shipper.cli.downloading import run_download
 
     run_download(
         context.obj,
@@ -188,27 +224,37 @@ def list_backups(
     context: typer.Context,
     show_all: Annotated[
         bool,
-        typer.Option("--show-all/--no-show-all", help="List all backups in the bucket, not only those of this node."),
+        typer.Option(
+            "--show-all/--no-show-all",
+            show_default=False,
+            help="List all backups in the bucket, not only those of this node.",
+        ),
     ] = False,
-    output: Output = "text",
+    output: AsText = Output.text,
 ) -> None:
-    """List backups."""
+    """List backups.
+
+    Those with a backup of this node; --fqdn, before the command, chooses another one.
+    """
     from shipper.cli.reading import run_list
 
-    run_list(context.obj, show_all=show_all, output=output)
+    run_list(context.obj, show_all=show_all, output=output.value)
 
 
 @app.command()
-def status(context: typer.Context, backup_name: BackupName, output: Output = "text") -> None:
+def status(context: typer.Context, backup_name: BackupName, output: AsText = Output.text) -> None:
     """Show the status of a backup."""
     from shipper.cli.reading import run_status
 
-    run_status(context.obj, backup_name, output=output)
+    run_status(context.obj, backup_name, output=output.value)
 
 
 @app.command("get-last-complete-cluster-backup")
 def get_last_complete_cluster_backup(context: typer.Context) -> None:
-    """Print the name of the latest complete cluster backup."""
+    """Print the last complete backup's name.
+
+    Of the cluster backups that are complete, sound and whole, the one that finished last.
+    """
     from shipper.cli.reading import run_last_complete
 
     run_last_complete(context.obj)
@@ -216,7 +262,7 @@ def get_last_complete_cluster_backup(context: typer.Context) -> None:
 
 @app.command("fetch-tokenmap")
 def fetch_tokenmap(context: typer.Context, backup_name: BackupName) -> None:
-    """Print the nodes of a backup with their tokens."""
+    """Print nodes and tokens of a backup."""
     from shipper.cli.reading import run_tokenmap
 
     run_tokenmap(context.obj, backup_name)
@@ -225,11 +271,13 @@ def fetch_tokenmap(context: typer.Context, backup_name: BackupName) -> None:
 @app.command("build-index")
 def build_index(
     context: typer.Context,
-    noop: Annotated[
-        bool, typer.Option("--noop", help="Only show what would be in the catalog; write nothing.")
-    ] = False,
+    noop: Annotated[bool, typer.Option("--noop", help="Only print what would be listed; write nothing.")] = False,
 ) -> None:
-    """Build the catalog and stock's index from nothing but the backups in the bucket."""
+    """Build the list of backups anew.
+
+    The catalog and stock Medusa's index are made again from nothing but the backups in the bucket. Needed only where
+    'serve' does not run.
+    """
     from shipper.cli.serving import run_build_index
 
     run_build_index(context.obj, noop=noop)
@@ -238,9 +286,13 @@ def build_index(
 @app.command()
 def serve(
     context: typer.Context,
-    once: Annotated[bool, typer.Option("--once", help="Reconcile once and end, for a cron job.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Compare everything once and end, for a cron job.")] = False,
 ) -> None:
-    """Keep the catalog of a bucket up to date, on one machine: watch it, and reconcile now and then."""
+    """Keep the list of backups up to date.
+
+    To run on one machine that sees the bucket: it notices what is written there, and now and then compares everything.
+    It can be stopped, killed and run twice at any time. Without --prefix it serves all clusters of the bucket.
+    """
     from shipper.cli.serving import run_serve
 
     run_serve(context.obj, once=once)

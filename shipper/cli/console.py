@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
-import logging
+import os
 import sys
-import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from backupstore.ports import Clock
+from shipper.cli.logs import log
 from shipper.cli.sizes import human_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-_log = logging.getLogger("medusa-shipper")
 _LINE_EVERY = 10.0
 
 
 class Console:
-    """``shipper.progress.Progress`` for people, and the way results are printed."""
+    """``shipper.progress.Progress`` for people: a bar where it can be drawn, a line now and then where it cannot."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, clock: Clock, *, as_json: bool) -> None:
+        self._clock = clock
         self._live = sys.stderr.isatty() and not as_json
         self._bar: Bar | None = None
         self._task: TaskID | None = None
@@ -30,47 +31,41 @@ class Console:
         self._files = self._size = self._all_files = self._all_size = 0
         self._told = 0.0
 
-    # --- Progress ---
     def step(self, text: str) -> None:
         """A new step."""
-        _log.info(text)
+        log.info(text)
 
     def warn(self, text: str) -> None:
         """Something the operator should know."""
-        _log.warning(text)
+        log.warning(text)
 
     def begin(self, what: str, *, files: int, size: int) -> None:
         """A transfer begins."""
         self._what, self._all_files, self._all_size, self._files, self._size = what, files, size, 0, 0
-        self._told = time.monotonic()
+        self._told = self._clock.running()
+        log.info("%s %s files, %s", what, f"{files:,}", human_size(size))
         if self._live:
             self._draw()
-        else:
-            _log.info("%s %s files, %s", what, f"{files:,}", human_size(size))
 
     def advance(self, *, files: int, size: int) -> None:
         """So many more files and bytes are done."""
         self._files += files
         self._size += size
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._size, files=f"{self._files:,}/{self._all_files:,} files")
-        elif time.monotonic() - self._told > _LINE_EVERY:
-            self._told = time.monotonic()
-            share = 100 * self._size // max(1, self._all_size)
-            _log.info(
-                "%s: %s of %s files, %s (%d%%)",
-                self._what,
-                f"{self._files:,}",
-                f"{self._all_files:,}",
-                human_size(self._size),
-                share,
-            )
+            self._bar.update(self._task, completed=self._size, files=self._files_done())
+        elif self._clock.running() - self._told > _LINE_EVERY:
+            self._told = self._clock.running()
+            share = min(100, 100 * self._size // max(1, self._all_size))
+            log.info("%s: %s, %s (%d%%)", self._what, self._files_done(), human_size(self._size), share)
 
     def end(self) -> None:
         """The transfer is over."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = self._task = None
+
+    def _files_done(self) -> str:
+        return f"{self._files:,} of {self._all_files:,} files"
 
     def _draw(self) -> None:
         from rich.console import Console as Terminal
@@ -83,12 +78,34 @@ class Console:
             TransferSpeedColumn,
         )
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[files]}"))
+        terminal = Terminal(stderr=True)
+        if terminal.is_dumb_terminal:
+            return
         self._bar = Progress(
-            *columns, DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=Terminal(stderr=True)
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[files]}"),
+            DownloadColumn(binary_units=True),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=terminal,
+            transient=True,
+            redirect_stdout=False,
         )
-        self._task = self._bar.add_task(self._what, total=self._all_size, files=f"0/{self._all_files:,} files")
+        self._task = self._bar.add_task(self._what, total=self._all_size, files=self._files_done())
         self._bar.start()
+
+
+def accept_all_names() -> None:
+    """Let no name of a backup fail to be printed: what the terminal's encoding lacks is escaped."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def discard_output() -> None:
+    """Whoever read our output has gone: Python would complain at the end, when it writes out what is left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def out(text: str) -> None:
@@ -98,26 +115,5 @@ def out(text: str) -> None:
 
 
 def out_json(value: object) -> None:
-    """A result as JSON, on stdout."""
-    out(json.dumps(value, indent=None))
-
-
-def complain(message: str, hint: str = "") -> None:
-    """What went wrong and what to do next, on stderr."""
-    sys.stderr.write(f"Error: {message}\n" + (f"  → {hint}\n" if hint else ""))
-
-
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        fields: Mapping[str, object] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        return json.dumps(fields)
-
-
-def json_formatter() -> logging.Formatter:
-    """One JSON object a line, for log collectors."""
-    return _Json()
+    """A result as JSON, on stdout, as stock prints it."""
+    out(json.dumps(value, ensure_ascii=False, sort_keys=True))

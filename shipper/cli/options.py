@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from backupstore.clock import SystemClock
-from backupstore.core import names
 from backupstore.core.layout import Layout
 from backupstore.ports import ObjectStore
-from backupstore.settings import Settings, load
+from backupstore.settings import DEFAULT_FILE, Settings, load
 from backupstore.wiring import layout_of, open_store
-from shipper.cli.console import Console, json_formatter
+from shipper.cli import logs
+from shipper.cli.console import Console
+from shipper.cli.logs import log
 
-_STAMPED = "[%(asctime)s] %(levelname)s: %(message)s"
-_PLAIN = "%(levelname)s: %(message)s"
+_LOG_FORMAT = "MEDUSA_SHIPPER_LOG_FORMAT"
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,28 @@ class Globals:
     verbosity: int
     log_timestamp: bool
 
+    def __post_init__(self) -> None:
+        """Log from the start; mistakes in the settings are told before these can say how."""
+        self._log(as_json=os.environ.get(_LOG_FORMAT, "").lower() == "json")
+
     @cached_property
     def settings(self) -> Settings:
         """Settings of this run; logging is set up from them, and warnings about them are logged."""
         loaded = load(self.config_file, os.environ, self.overrides)
-        _set_up_logging(loaded.settings, self)
+        settings = loaded.settings
+        self._log(as_json=settings.shipper.log_format == "json")
         for warning in loaded.warnings:
-            logging.getLogger("medusa-shipper").warning(warning)
-        return loaded.settings
+            log.warning(warning)
+        storage = settings.storage
+        log.debug(
+            "settings of %s: %s bucket %s below %s, prefix %s",
+            self.config_file or DEFAULT_FILE,
+            storage.storage_provider,
+            storage.bucket_name,
+            storage.base_path or "-",
+            storage.prefix or "-",
+        )
+        return settings
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -57,27 +69,14 @@ class Globals:
     @cached_property
     def console(self) -> Console:
         """Where people read."""
-        return Console(self.settings.shipper.log_format == "json")
+        return Console(self.clock, as_json=self.settings.shipper.log_format == "json")
 
     @cached_property
     def node_name(self) -> str:
-        """This node's name in keys."""
+        """This node's name in keys. Whoever writes under it checks it: what stock could write, we can read."""
         from shipper.wiring import naming_of
 
-        fqdn = self.settings.storage.fqdn
-        return names.check_node_name(fqdn or naming_of(self.settings).own(), self.layout.prefix)
+        return naming_of(self.settings).own()
 
-
-def _set_up_logging(settings: Settings, chosen: Globals) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    if settings.shipper.log_format == "json":
-        handler.setFormatter(json_formatter())
-    else:
-        handler.setFormatter(
-            logging.Formatter(_STAMPED if chosen.log_timestamp else _PLAIN, datefmt="%Y-%m-%d %H:%M:%S")
-        )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO if chosen.verbosity == 0 else logging.DEBUG)
-    # The driver tells of every closed connection; what matters of it reaches the operator as an error of ours.
-    logging.getLogger("cassandra").setLevel(logging.ERROR if chosen.verbosity < 2 else logging.DEBUG)  # noqa: PLR2004  -vv
+    def _log(self, *, as_json: bool) -> None:
+        logs.set_up(as_json=as_json, timestamps=self.log_timestamp, verbosity=self.verbosity)

@@ -5,86 +5,105 @@ They read one small document of the catalog. When that is missing or behind they
 
 from __future__ import annotations
 
-import logging
 import uuid
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-
-import typer
 
 from backupstore.core import layout as grammar
 from backupstore.core import tokenmap
-from backupstore.core.documents import ClusterBackup, Head
+from backupstore.core.catalog import line_of
+from backupstore.core.documents import ClusterBackup, Head, Line
 from backupstore.errors import Corrupt, NotFound
-from backupstore.operations.reading import is_behind, read_backup, read_head, survey
-from backupstore.wiring import bucket_identity
+from backupstore.operations.reading import is_behind, read_backup, read_head, survey, survey_backup
+from backupstore.wiring import bucket_identity, check_bucket
 from shipper.cli import text
 from shipper.cli.console import out, out_json
+from shipper.cli.logs import log
 from shipper.cli.options import Globals
 from shipper.state import StateDirectory
 
-_log = logging.getLogger("medusa-shipper")
 _AT_ONCE = 16
 
 
-def _head(chosen: Globals) -> tuple[Head, dict[str, ClusterBackup] | None]:
-    """The head, and every document where the bucket itself had to be read."""
+def _head(chosen: Globals) -> Head | None:
+    """The head; None when it cannot be relied on, which is told."""
     settings = chosen.settings
+    check_bucket(chosen.store)
     try:
         head = read_head(chosen.store, chosen.layout)
     except Corrupt as error:
-        reason: str | None = error.message
-        head = None
-    else:
-        last = StateDirectory(settings.shipper.state_dir).read("last")
-        reason = is_behind(
-            head,
-            now=chosen.clock.now(),
-            interval=float(settings.shipper.reconcile_interval),
-            last_own=str(last["backup"]) if last.get("bucket") == bucket_identity(settings.storage) else None,
-            node=str(last.get("node", "")),
-        )
-    if head is not None and reason is None:
+        _warn(error.message)
+        return None
+    last = StateDirectory(settings.shipper.state_dir).read("last")
+    reason = is_behind(
+        head,
+        now=chosen.clock.now(),
+        interval=float(settings.shipper.reconcile_interval),
+        last_own=str(last["backup"]) if last.get("bucket") == bucket_identity(settings.storage) else None,
+        node=str(last.get("node", "")),
+    )
+    if reason is not None:
+        _warn(reason)
+        return None
+    return head
+
+
+def _warn(reason: str) -> None:
+    log.warning("%s: reading the bucket itself. Is 'medusa-shipper serve' running beside it?", reason)
+
+
+def _listing(chosen: Globals) -> tuple[Head, dict[str, ClusterBackup] | None]:
+    """The head, and every document where the bucket itself had to be read."""
+    head = _head(chosen)
+    if head is not None:
         return head, None
-    _log.warning("%s: reading the bucket itself. Is 'medusa-shipper serve' running beside it?", reason)
     found = survey(chosen.store, chosen.layout, now=chosen.clock.now(), revision=lambda: uuid.uuid4().hex)
     return found.head, found.documents
 
 
 def run_list(chosen: Globals, *, show_all: bool, output: str) -> None:
     """``list-backups``."""
-    _check(output)
-    head, documents = _head(chosen)
+    head, documents = _listing(chosen)
     lines = text.lines_for(head, None if show_all else chosen.node_name)
     if output == "json":
-        names = [line.name for line in lines]
-        if documents is None:
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                found = list(pool.map(lambda name: read_backup(chosen.store, chosen.layout, name), names))
-        else:
-            found = [documents.get(name) for name in names]
-        out_json([text.as_stock(document) for document in found if document is not None])
+        found = _documents(chosen, lines) if documents is None else (documents[line.name] for line in lines)
+        out_json([text.as_stock(document) for document in found if line_of(document)])
         return
     for line in text.list_text(lines):
         out(line)
     if not lines and head.backups:
-        _log.warning(
+        log.warning(
             "%s has no backup here; --show-all lists the %d of other nodes", chosen.node_name, len(head.backups)
         )
+    elif not lines:
+        log.info("there are no backups yet")
 
 
-def _backup(chosen: Globals, name: str) -> ClusterBackup:
-    """One cluster backup. NotFound when there is none of that name."""
+def _documents(chosen: Globals, lines: Iterable[Line]) -> Iterator[ClusterBackup]:
+    """One read for each backup, many at a time; in the order of the lines."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for document in pool.map(lambda line: _document(chosen, line.name), lines):
+            if document is not None:
+                yield document
+
+
+def _document(chosen: Globals, name: str) -> ClusterBackup | None:
+    """What the catalog says of one backup; what the bucket says, where that cannot be read or says nothing."""
     try:
         document = read_backup(chosen.store, chosen.layout, name)
     except Corrupt as error:
-        _log.warning("%s: reading the bucket itself", error.message)
+        _warn(error.message)
         document = None
-    if document is None:
-        _, documents = _head(chosen)
-        document = (documents or {}).get(name)
-    if document is None:
+    return document or survey_backup(chosen.store, chosen.layout, name)
+
+
+def _backup(chosen: Globals, name: str) -> ClusterBackup:
+    """One cluster backup. NotFound when there is none of that name, or it was given up."""
+    document = survey_backup(chosen.store, chosen.layout, name) if _head(chosen) is None else _document(chosen, name)
+    if document is None or line_of(document) is None:
+        given_up = f": it was given up by {', '.join(sorted(document.nodes))}" if document else ""
         raise NotFound(
-            f"There is no backup {name}.",
+            f"There is no backup {name}{given_up}.",
             hint="list-backups --show-all shows what there is.",
             operation="status",
             key=name,
@@ -94,7 +113,6 @@ def _backup(chosen: Globals, name: str) -> ClusterBackup:
 
 def run_status(chosen: Globals, name: str, *, output: str) -> None:
     """``status``."""
-    _check(output)
     try:
         document = _backup(chosen, name)
     except NotFound:
@@ -110,15 +128,16 @@ def run_status(chosen: Globals, name: str, *, output: str) -> None:
 
 def run_last_complete(chosen: Globals) -> None:
     """``get-last-complete-cluster-backup``: exit code 0 even when there is none, as stock."""
-    head, _ = _head(chosen)
+    head, _ = _listing(chosen)
     out(text.last_complete(head) or "Could not find any full backup for the cluster")
 
 
 def run_tokenmap(chosen: Globals, name: str) -> None:
     """``fetch-tokenmap``: the ring of each datacenter, as the node saw it that started first."""
     document = _backup(chosen, name)
+    live = ((fact.started, node) for node, fact in document.nodes.items() if fact.ring and not fact.abandoned)
     told: set[str] = set()
-    for node, _ in sorted(document.nodes.items(), key=lambda item: (item[1].started, item[0])):
+    for _, node in sorted(live):
         if node in told:
             continue
         key = chosen.layout.meta(node, name, grammar.TOKENMAP)
@@ -127,8 +146,10 @@ def run_tokenmap(chosen: Globals, name: str) -> None:
                 told.add(member)
                 out(member)
                 out(str(list(place.tokens)))
-
-
-def _check(output: str) -> None:
-    if output not in {"text", "json"}:
-        raise typer.BadParameter("text or json", param_hint="--output")
+    if not told:
+        raise Corrupt(
+            f"No node backup of {name} has a tokenmap that can be read.",
+            hint=f"status --backup-name {name} tells what is wrong with it.",
+            operation="fetch-tokenmap",
+            key=name,
+        )

@@ -1,7 +1,7 @@
 """The catalog as text and as stock's JSON. Values in, lines out.
 
-Text is as the seed prints it, JSON has stock 0.31's fields; times in text are in the local time of the machine, in JSON
-epoch seconds. What stock cannot say, because it does not know it, stands behind: corrupt and partial backups.
+Text is as stock Medusa's manual shows it, JSON has stock 0.31's fields; times in text are in the local time of the
+machine, in JSON whole epoch seconds. What stock does not know is added: corrupt, partial and given up backups.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 
 from backupstore.core.catalog import line_of
-from backupstore.core.completion import completion, is_finished
+from backupstore.core.completion import Waiting, completion, is_finished
 from backupstore.core.documents import ClusterBackup, Head, Line, NodeFact
 from shipper.cli.sizes import human_size
 
@@ -70,20 +70,24 @@ def status_text(document: ClusterBackup) -> list[str]:
 
 
 def as_stock(document: ClusterBackup) -> dict[str, object]:
-    """One cluster backup with the fields of stock's JSON, and ours behind them."""
+    """One cluster backup with the fields of stock's JSON, and ``state`` and ``corrupt``, which it does not know.
+
+    Like stock, sizes and counts here are over all node backups listed, those too which no ring expects.
+    """
     line = line_of(document)
     judged = completion(document.nodes, document.rings)
     nodes = {name: fact for name, fact in document.nodes.items() if not fact.abandoned}
-    done = [_node(name, fact) for name, fact in nodes.items() if is_finished(fact)]
-    undone = [_node(name, fact) for name, fact in nodes.items() if not is_finished(fact)]
-    missing = list(getattr(judged, "missing", ()))
+    finished = {name: fact for name, fact in nodes.items() if is_finished(fact)}
+    done = [_node(name, fact) for name, fact in finished.items()]
+    undone = [_node(name, fact) for name, fact in nodes.items() if name not in finished]
+    missing = list(judged.missing) if isinstance(judged, Waiting) else []
     return {
         "name": document.name,
         "started": int(line.started) if line else None,
         "finished": int(line.finished) if line and line.finished is not None else None,
         "backup_type": line.mode if line else None,
-        "size": line.size if line else 0,
-        "num_objects": line.objects if line else 0,
+        "size": sum(fact.size for fact in finished.values()),
+        "num_objects": sum(fact.objects for fact in finished.values()),
         "completed_nodes": len(done),
         "nodes": done,
         "incomplete_nodes": len(undone),
@@ -114,12 +118,13 @@ def _mark(line: Line) -> str:
 
 
 def _node(name: str, fact: NodeFact) -> dict[str, object]:
+    done = is_finished(fact)
     return {
         "fqdn": name,
         "started": int(fact.started),
-        "finished": int(fact.finished) if fact.finished is not None else None,
+        "finished": int(fact.finished) if done and fact.finished is not None else None,
         "server_type": fact.server_type,
         "release_version": fact.release_version,
-        "size": fact.size,
-        "num_objects": fact.objects,
+        "size": fact.size if done else 0,
+        "num_objects": fact.objects if done else 0,
     }

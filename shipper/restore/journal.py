@@ -4,7 +4,7 @@ A killed restore is finished or undone from here. Each step can be repeated: wha
 from the phase, and what it has done itself is seen on disk.
 
     fetching   nothing of the node has been touched; backups may run
-    stopping   Cassandra is being stopped
+    stopping   everything was fetched and is on the disk; Cassandra is being stopped
     setting-aside   old data, commit log, hints, caches and cdc are being renamed aside
     placing    all of the old is aside; the new is being renamed into place
     starting   all of the new is in place; Cassandra is being started and checked
@@ -20,8 +20,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from backupstore.errors import Corrupt
-from shipper.state import StateDirectory, replace_file
+from backupstore.errors import Corrupt, Refused
+from shipper.restore.places import Place
+from shipper.state import StateDirectory, disk_error, replace_file
 
 Phase = Literal[
     "fetching",
@@ -39,17 +40,25 @@ BACKWARDS = frozenset({"undoing", "returning", "restarting"})
 
 
 class Journal(BaseModel):
-    """One restore. ``places``: (directory, work folder, holds data). ``was_up``: whether Cassandra ran when it began; ``boot_id``: of the last run that touched it."""
+    """One restore. ``was_up``: whether Cassandra ran when it began; ``boot_id``: of the last run that fetched for it.
+
+    ``bucket`` and ``node`` say whose backup it is: another bucket may have a backup of the same name. ``quiet_peers``
+    are to be told to replay hints again.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     phase: Phase
     backup: str
+    node: str
+    bucket: str
     host_id: str | None
-    places: tuple[tuple[str, str, bool], ...]
+    places: tuple[Place, ...]
     was_up: bool
     boot_id: str
     quiet_peers: tuple[str, ...] = ()
+    files: int = 0
+    size: int = 0
 
     def at(self, phase: Phase) -> Journal:
         """The same restore one step on."""
@@ -62,14 +71,17 @@ def load(state: StateDirectory) -> Journal | None:
         body = state.journal.read_bytes()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise disk_error(error, state.journal, "restore") from error
     try:
         return Journal.model_validate_json(body)
     except ValidationError as error:
         raise Corrupt(
             f"The journal {state.journal} cannot be read.",
-            hint="Do not start Cassandra. The old data lies in the directories called .medusa-shipper-restore beside or in each"
-            " data directory, below 'aside': compare before you move anything.",
+            hint="Do not start Cassandra. The old data lies beside each of its directories, or in it, in folders called"
+            " .medusa-shipper-restore…, below 'aside': compare before you move anything. Then remove the journal.",
             operation="restore",
+            key=str(state.journal),
         ) from error
 
 
@@ -82,3 +94,14 @@ def save(state: StateDirectory, journal: Journal) -> Journal:
 def close(state: StateDirectory) -> None:
     """The restore is over."""
     state.forget("restore")
+
+
+def check_untouched(state: StateDirectory) -> None:
+    """Refused when a restore has touched this node and is not over: whatever is backed up now would be half of each."""
+    journal = load(state)
+    if journal is not None and journal.phase not in BEFORE_STOP:
+        raise Refused(
+            f"A restore of this node to {journal.backup} is not over.",
+            hint=f"Run restore-node --backup-name {journal.backup} to finish it, or restore-node --undo.",
+            operation="backup",
+        )

@@ -1,159 +1,175 @@
-"""Moving a node's files aside, placing the new ones, and the way back: renames only, each of which can be repeated.
+"""Where a restore works: each directory that Cassandra owns, and its *work folder* on the same file system.
 
-Every directory that Cassandra owns (data directories, commit log, hints, saved caches, cdc) has a *work folder* on the
-same file system: a hidden sibling, or, when the directory is a mount point, a hidden folder inside it.
+The work folder is a hidden sibling of the directory where that is possible, for then Cassandra never sees it. Where
+the directory is a mount point, or its parent belongs to somebody else, it is a hidden folder inside the directory.
 
-    <work>/incoming   what was downloaded, laid out as it will lie in the data directory
-    <work>/aside      the old content of the directory
+    <work>/backups/incoming   what was downloaded, laid out as it will lie in the data directory
+    <work>/backups/aside      the old content of the directory
+    <work>/backups/out        restored content that an undo has taken out again
+
+Cassandra looks through the whole of its data directories when it starts, and refuses to start when it finds an SSTable
+of a version that it does not know, as the old ones are after a failed upgrade. It does not look into folders called
+``backups``, of all names: hence the one level more.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from backupstore.errors import Denied, Refused
-from shipper import snapshot
-from shipper.state import disk_error, sync_directory
-from shipper.transfer.download import Owner, make_directories
+from shipper.restore.port import Directories
+from shipper.state import disk_error
+from shipper.transfer.download import Owner
 
 WORK = ".medusa-shipper-restore"
-_NOT_CASSANDRAS = frozenset({"lost+found"})
+_NOT_READ_BY_CASSANDRA = "backups"
+_ROOT = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One directory of the node and its work folder. ``holds_data``: it is a data directory."""
+    """One directory of the node and its work folder. ``holds_data``: it is a data directory; ``owner``: Cassandra."""
 
     directory: Path
     work: Path
     holds_data: bool
-
-    @property
-    def owner(self) -> Owner:
-        """Who the directory belongs to, and so shall everything in it."""
-        status = self.directory.stat()
-        return Owner(status.st_uid, status.st_gid)
+    owner: Owner
 
     @property
     def incoming(self) -> Path:
         """What was downloaded for it."""
-        return self.work / "incoming"
+        return self.work / _NOT_READ_BY_CASSANDRA / "incoming"
 
     @property
     def aside(self) -> Path:
         """Its old content."""
-        return self.work / "aside"
+        return self.work / _NOT_READ_BY_CASSANDRA / "aside"
+
+    @property
+    def out(self) -> Path:
+        """Restored content that was taken out again."""
+        return self.work / _NOT_READ_BY_CASSANDRA / "out"
 
 
-def place_of(directory: Path, *, holds_data: bool) -> Place:
-    """Choose the work folder: beside the directory when that is the same file system, else inside it."""
-    real = directory.resolve()
-    beside = real.parent / f"{WORK}-{real.name}"
-    try:
-        same = real.parent.stat().st_dev == real.stat().st_dev
-    except FileNotFoundError:
-        same = True
-    return Place(real, beside if same else real / WORK, holds_data)
+def choose(directories: Directories) -> tuple[Place, ...]:
+    """The places of a node: its data directories in their order, then the others. Refused when they overlap."""
+    data = [path.resolve() for path in directories.data]
+    _refuse_overlap(data, [path.resolve() for path in directories.others])
+    others: list[Path] = []
+    for path in (path.resolve() for path in directories.others):
+        # What lies inside another one of them moves with it.
+        if path not in others and not any(outer == path or outer in path.parents for outer in data):
+            others.append(path)
+    others = [path for path in others if not any(outer in path.parents for outer in others)]
+    owners = _owners([*data, *others])
+    return tuple(
+        Place(path, _work_folder(path, directories.mounts), path in data, owner)
+        for path, owner in zip([*data, *others], owners, strict=True)
+    )
 
 
-def prepare(places: Iterable[Place]) -> None:
-    """Make the work folders, and thereby find out that we may. Denied, NoSpace."""
+def _refuse_overlap(data: Sequence[Path], others: Sequence[Path]) -> None:
+    for path in data:
+        around = [outer for outer in (*data, *others) if outer in path.parents or (outer == path and outer in others)]
+        if around or data.count(path) > 1:
+            raise Refused(
+                f"The data directory {path} is, or lies inside, another directory of Cassandra's"
+                f" ({around[0] if around else path}): the two cannot be set aside apart.",
+                hint="Give each its own directory in cassandra.yaml.",
+                operation="restore",
+            )
+
+
+def _work_folder(directory: Path, mounts: frozenset[Path]) -> Path:
+    parent = _existing(directory.parent)
+    apart = directory.exists() and directory.stat().st_dev != parent.stat().st_dev
+    if apart or directory in mounts or not os.access(parent, os.W_OK | os.X_OK):
+        return directory / WORK
+    return directory.parent / f"{WORK}-{directory.name}"
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _owners(directories: Sequence[Path]) -> list[Owner]:
+    """Who each directory belongs to. One that root has just made, or a fresh disk, goes to whoever owns the others."""
+    found = []
+    for directory in directories:
+        status = _existing(directory).stat()
+        found.append(Owner(status.st_uid, status.st_gid))
+    cassandra = next((owner for owner in found if owner.uid != _ROOT), None)
+    return [cassandra if cassandra and owner.uid == _ROOT and os.geteuid() == _ROOT else owner for owner in found]
+
+
+def check(places: Iterable[Place], mounts: frozenset[Path]) -> None:
+    """Find out, before anything is touched, whether everything can be renamed. Refused, Denied with the way out."""
     for place in places:
-        try:
-            place.directory.mkdir(parents=True, exist_ok=True)
-            for folder in (place.incoming, place.aside):
-                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error(error, place.work, "restore") from error
+        _check_nothing_left(place)
+        inside = sorted(mount for mount in mounts if place.directory in mount.parents)
+        if inside:
+            raise _cannot_move(inside[0], "it is a mount point inside one of Cassandra's directories")
+        if place.directory.exists():
+            try:
+                _check_movable(place)
+            except OSError as error:
+                raise disk_error(error, place.directory, "restore") from error
 
 
-def set_aside(places: Iterable[Place]) -> None:
-    """Move the old content of every directory into ``aside``. Repeatable."""
-    for place in places:
-        _move_all(place.directory, place.aside, but=place.work.name)
+def _check_nothing_left(place: Place) -> None:
+    """Without a journal nobody knows which half of an earlier restore this is: it may be the only copy of the data."""
+    for folder in (place.aside, place.out):
+        if folder.is_dir() and any(folder.iterdir()):
+            raise Refused(
+                f"{folder} holds data of an earlier restore, and its journal is gone.",
+                hint=f"Do not start Cassandra. 'aside' is the data from before that restore. Compare it with"
+                f" {place.directory}, keep what is right, remove {place.work}, and run the same command again.",
+                operation="restore",
+                key=str(folder),
+            )
 
 
-def put_in(places: Iterable[Place]) -> None:
-    """Move what was downloaded into every directory. Repeatable."""
-    for place in places:
-        _move_all(place.incoming, place.directory)
-
-
-def take_out(places: Iterable[Place]) -> None:
-    """Move the new content, and whatever Cassandra has added to it, out of every directory again. Repeatable."""
-    for place in places:
-        out = place.work / "out"
-        out.mkdir(exist_ok=True)
-        for entry in _entries(place.directory, but=place.work.name):
-            # A second attempt to undo may meet a name that the first one has already taken out.
-            _remove(out / entry.name)
-            rename(entry, out / entry.name)
-        sync_directory(place.directory)
-
-
-def put_back(places: Iterable[Place]) -> None:
-    """Move the old content back into every directory. Repeatable."""
-    for place in places:
-        _move_all(place.aside, place.directory)
-
-
-def keep_snapshots(places: Iterable[Place]) -> None:
-    """Carry the snapshots that the operator has made over to the restored data, before the old data is dropped. Repeatable.
-
-    A table that the backup does not have gets its directory back for them: Cassandra leaves such a directory alone.
-    """
-    for place in places:
-        if place.holds_data and place.aside.is_dir():
-            for kept in sorted(place.aside.glob("*/*/snapshots/*")):
-                if not kept.name.startswith(snapshot.OURS):
-                    target = place.directory / kept.relative_to(place.aside)
-                    make_directories(place.directory, target.parent, place.owner)
-                    rename(kept, target)
-
-
-def drop(places: Iterable[Place]) -> None:
-    """Delete the work folders with everything in them. Repeatable."""
-    for place in places:
-        _remove(place.work)
-
-
-def rename(source: Path, target: Path) -> None:
-    """One rename within a file system: the one way in which a node's files are moved. Nothing is ever renamed over."""
-    if os.path.lexists(target):
-        raise Refused(
-            f"{source} cannot be moved to {target}: something is there.",
-            hint="Was Cassandra started while the restore was open? Stop it, compare the two, remove the one that is wrong,"
-            " and run the same command again.",
+def _check_movable(place: Place) -> None:
+    user = os.geteuid()
+    if user not in {_ROOT, place.owner.uid}:
+        raise Denied(
+            f"{place.directory} belongs to user id {place.owner.uid}, and this is user id {user}: restored files could"
+            " not be given to Cassandra.",
+            hint="Run restore-node as root, or as Cassandra's own user if that may stop and start it.",
             operation="restore",
         )
-    try:
-        source.rename(target)
-    except OSError as error:
-        raise Denied(
-            f"{source} cannot be moved to {target}: {error.strerror}.",
-            hint="Nothing is lost. Remove the obstacle and run the same command again, or run restore-node --undo.",
-            operation="restore",
-        ) from error
+    for path, is_link in [(place.directory, False), *_entries(place)]:
+        if is_link:
+            raise _cannot_move(path, "it is a symbolic link, so its files would be left behind")
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise Denied(
+                f"{path} may not be changed: wrong user, or its file system is read-only.",
+                hint="Run restore-node as root or as Cassandra's own user; see 'mount' and dmesg for a disk that failed.",
+                operation="restore",
+                key=str(path),
+            )
 
 
-def _move_all(source: Path, target: Path, *, but: str | None = None) -> None:
-    for entry in _entries(source, but=but):
-        rename(entry, target / entry.name)
-    for folder in (source, target):
-        sync_directory(folder)
+def _entries(place: Place) -> Iterator[tuple[Path, bool]]:
+    """Folders that will be renamed, with whether they are links: keyspaces, and the tables in them."""
+    with os.scandir(place.directory) as found:
+        keyspaces = [entry for entry in found if entry.is_dir() and entry.name not in {place.work.name, "lost+found"}]
+    for keyspace in keyspaces:
+        yield Path(keyspace.path), place.holds_data and keyspace.is_symlink()
+        if place.holds_data:
+            with os.scandir(keyspace.path) as tables:
+                yield from ((Path(table.path), True) for table in tables if table.is_dir() and table.is_symlink())
 
 
-def _entries(folder: Path, *, but: str | None = None) -> Iterator[Path]:
-    with os.scandir(folder) as found:
-        yield from sorted(Path(e.path) for e in found if e.name != but and e.name not in _NOT_CASSANDRAS)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _cannot_move(path: Path, why: str) -> Refused:
+    return Refused(
+        f"{path} cannot be set aside: {why}.",
+        hint="Let Cassandra keep all data in its data directories themselves, then run the same command again.",
+        operation="restore",
+        key=str(path),
+    )

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from shipper.cassandra.port import Member
+from shipper.restore.mounts import mount_points
 
 
 @dataclass(frozen=True, slots=True)
 class Directories:
-    """Everything on disk that Cassandra owns. ``others``: commit log, hints, saved caches, cdc."""
+    """Everything on disk that Cassandra owns.
+
+    ``others``: commit log, hints, saved caches, cdc. ``local``: the one of ``data`` that holds nothing but the local
+    system tables, where there is one. ``mounts``: what is mounted on this machine; nothing is renamed across those.
+    """
 
     data: tuple[Path, ...]
     others: tuple[Path, ...]
+    local: Path | None = None
+    mounts: frozenset[Path] = field(default_factory=mount_points)
+
+    @property
+    def local_disk(self) -> int | None:
+        """The position of ``local`` among the data directories."""
+        return self.data.index(self.local) if self.local in self.data else None
 
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """The ring as one live node sees it. ``truncated``: table id (32 hex digits) → UTC epoch seconds."""
+    """The ring as one live node sees it. ``truncated``: table id → UTC epoch seconds."""
 
     address: str
     members: tuple[Member, ...]
@@ -50,7 +62,7 @@ class Service(Protocol):
 
 
 class Peers(Protocol):
-    """The other nodes of the ring."""
+    """The other nodes of the ring. ``hold_hints`` and ``release_hints`` are called from several threads."""
 
     def witness(self) -> Witness | None:
         """Ask this node if it is up, else the seeds one by one. None when nobody answers."""

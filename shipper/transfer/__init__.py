@@ -1,1 +1,1 @@
-"""Moving files between the node and the bucket: plan, known files, upload, download; in parallel, with bounded memory."""
+"""Moving files between node and bucket: plan, known files, upload, download; in parallel, with bounded memory."""

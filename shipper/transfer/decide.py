@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from backupstore.core.documents import Mode
 from backupstore.core.layout import DataKey, Layout
 from backupstore.ports import StoredObject
-from shipper.transfer.ledger import FileRow, KnownFile
+from shipper.transfer.known import KnownFile
+from shipper.transfer.ledger import FileRow
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where this attempt's data goes. ``condemned``: exact keys that purge is about to delete, to be taken as absent."""
+    """Where this attempt's data goes. ``condemned``: keys that purge is about to delete, to be taken as absent."""
 
     layout: Layout
     node: str
@@ -30,12 +31,11 @@ class Destination:
         """The key that stock would use."""
         return self.layout.data(self._key(row, backup=self.backup if self.mode == "full" else None))
 
-    def versioned(self, row: FileRow, sha256: str) -> str:
-        """A key that can hold only this content, and that nothing condemned."""
-        key = self.layout.data(self._key(row, version=sha256))
-        if key in self.condemned:
-            key = self.layout.data(self._key(row, version=f"{sha256}-{self.backup}-{self.attempt}"))
-        return key
+    def versioned(self, row: FileRow, sha256: str) -> tuple[str, ...]:
+        """Keys for this content and no other, the better one first; the last one can never have been used before."""
+        own = self.layout.data(self._key(row, version=sha256))
+        fresh = self.layout.data(self._key(row, version=f"{sha256}-{self.backup}-{self.attempt}"))
+        return (fresh,) if own in self.condemned else (own, fresh)
 
     def folder(self) -> str:
         """What to list before anything is relied on."""
@@ -85,7 +85,10 @@ def decide(
     at_known: StoredObject | None,
     at_plain: StoredObject | None,
 ) -> Decision:
-    """Decide from memory and listing. ``at_known`` and ``at_plain``: what was listed under the remembered and the plain key."""
+    """Decide from memory and listing.
+
+    ``at_known`` and ``at_plain``: what was listed under the remembered and under the plain key.
+    """
     if known and at_known and at_known.key not in destination.condemned and _is(at_known, known, row.size):
         return Reuse(at_known, known)
     plain = destination.plain(row)

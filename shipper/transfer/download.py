@@ -6,6 +6,8 @@ that whatever carries its real name is whole: a killed download goes on where it
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import os
 import re
@@ -20,19 +22,21 @@ from shipper.state import disk_error
 from shipper.transfer.fetch_plan import FetchPlan, Wanted
 from shipper.transfer.pool import Meter, in_parallel
 
-_MD5_HEX = re.compile(r"[0-9a-f]{32}")
+_HEX = re.compile(r"[0-9a-fA-F]{32}")
+_BASE64 = re.compile(r"[0-9A-Za-z+/]{22}==")
+_HINT = "This backup cannot be restored whole. Choose another one (list-backups), and run verify on this."
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who the files shall belong to; None where they stay ours."""
+    """Who the files shall belong to."""
 
     uid: int
     gid: int
 
 
 class Downloader:
-    """Fetches into ``root(disk)``; ``owner(disk)`` says who gets the files."""
+    """Fetches into ``root(disk)``; ``owner(disk)`` says who gets the files, None where they stay ours."""
 
     def __init__(
         self,
@@ -69,18 +73,16 @@ class Downloader:
         if moved:
             progress.advance(files=0, size=moved)
 
-    def _one(self, file: Wanted, *, trust_present: bool) -> bool:
+    def _one(self, file: Wanted, *, trust_present: bool) -> None:
         target = self._root(file.disk) / file.relative
         if target.exists() and (trust_present or _is_whole(target, file)):
             self._meter.add(file.size)
-            return False
+            return
         part = target.with_name(f".{target.name}.part")
         owner = self._owner(file.disk)
         try:
             make_directories(self._root(file.disk), target.parent, owner)
-            self._receive(file, part)
-            if owner:
-                os.chown(part, owner.uid, owner.gid)
+            self._receive(file, part, owner)
             part.rename(target)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -88,11 +90,13 @@ class Downloader:
         except BackupError:
             part.unlink(missing_ok=True)
             raise
-        return True
 
-    def _receive(self, file: Wanted, part: Path) -> None:
+    def _receive(self, file: Wanted, part: Path, owner: Owner | None) -> None:
         check = Check(file)
-        with part.open("wb", buffering=0) as out:
+        part.unlink(missing_ok=True)  # of a killed run, or a link that somebody laid for us
+        with part.open("xb", buffering=0) as out:
+            if owner:
+                os.fchown(out.fileno(), owner.uid, owner.gid)
 
             def sink(piece: bytes) -> None:
                 check.take(piece)
@@ -106,7 +110,7 @@ class Downloader:
             except NotFound as error:
                 raise Corrupt(
                     f"The backup's file {file.key} is missing in the bucket.",
-                    hint="This backup cannot be restored whole. Choose another one (list-backups), and run verify on this.",
+                    hint=_HINT,
                     operation="download",
                     key=file.key,
                 ) from error
@@ -114,14 +118,18 @@ class Downloader:
 
 
 class Check:
-    """Compares the bytes of one file with what the manifest says of them, on the way."""
+    """Compares the bytes of one file with what the manifest says of them, on the way.
+
+    Ours is the sha256. Stock's manifests have the provider's MD5 only: in hex on S3, where that of an object in several
+    parts is none, in base64 on Google Cloud, nothing on a local bucket; there the size has to do.
+    """
 
     def __init__(self, file: Wanted) -> None:
         self._file = file
         self._size = 0
         self._sha = hashlib.sha256() if file.sha256 else None
-        plain = file.md5 if file.sha256 is None else None
-        self._md5 = hashlib.md5(usedforsecurity=False) if plain and _MD5_HEX.fullmatch(plain) else None
+        self._wanted_md5 = None if file.sha256 else plain_md5(file.md5)
+        self._md5 = hashlib.md5(usedforsecurity=False) if self._wanted_md5 else None
 
     def take(self, piece: bytes) -> None:
         """Some more bytes. Corrupt as soon as there are too many."""
@@ -139,16 +147,23 @@ class Check:
             raise self._bad(f"it has {self._size} bytes and the manifest says {self._file.size}")
         if self._sha and self._sha.hexdigest() != self._file.sha256:
             raise self._bad("its content is not what was backed up (sha256)")
-        if self._md5 and self._md5.hexdigest() != self._file.md5:
+        if self._md5 and self._md5.digest() != self._wanted_md5:
             raise self._bad("its content is not what was backed up (MD5)")
 
     def _bad(self, why: str) -> Corrupt:
-        return Corrupt(
-            f"{self._file.key} is damaged: {why}.",
-            hint="This backup cannot be restored whole. Choose another one (list-backups), and run verify on this.",
-            operation="download",
-            key=self._file.key,
-        )
+        return Corrupt(f"{self._file.key} is damaged: {why}.", hint=_HINT, operation="download", key=self._file.key)
+
+
+def plain_md5(text: str | None) -> bytes | None:
+    """The MD5 that a provider's digest says; None where it says none, as for an object that was sent in parts."""
+    if text and _HEX.fullmatch(text):
+        return bytes.fromhex(text)
+    if text and _BASE64.fullmatch(text):
+        try:
+            return base64.b64decode(text, validate=True)
+        except binascii.Error:
+            return None
+    return None
 
 
 def _is_whole(path: Path, file: Wanted) -> bool:
@@ -164,12 +179,14 @@ def _is_whole(path: Path, file: Wanted) -> bool:
 
 
 def make_directories(root: Path, folder: Path, owner: Owner | None) -> None:
-    """Make the directories from ``root`` down to ``folder``, each given to the owner."""
+    """Make the directories from ``root`` down to ``folder``, with its mode, each given to the owner."""
     missing = []
     while folder != root and not folder.is_dir():
         missing.append(folder)
         folder = folder.parent
+    mode = root.stat().st_mode & 0o777 if missing else 0
     for path in reversed(missing):
-        path.mkdir(mode=0o750, exist_ok=True)
+        path.mkdir(exist_ok=True)
+        path.chmod(mode)
         if owner:
             os.chown(path, owner.uid, owner.gid)

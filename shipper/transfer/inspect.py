@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from backupstore.errors import Corrupt
@@ -28,24 +29,28 @@ class Finding:
 
 
 def inspect(ledger: Ledger) -> Iterator[Finding]:
-    """Check each SSTable of which anything was read in this run, and mark what is corrupt in the ledger.
+    """Check each SSTable that was not checked as it is now, and mark what is corrupt in the ledger.
 
-    An SSTable of which nothing was read has been checked by the run that read it; what that run found is remembered.
+    Of which nothing was read since, and which has the same components, was checked by the run that read it; what that
+    run found is remembered. If it was killed before it could look, the digests of what it read are still known.
     """
     for keyspace, table in ledger.tables():
         for sstable in _sstables(ledger.done(keyspace, table)):
-            if any(done.read for done in sstable.values()):
+            data = sstable.get(DATA)
+            if data is None or data.parts != _parts(sstable) or any(done.read for done in sstable.values()):
                 yield from _check(ledger, sstable)
             else:
                 yield from (Finding(d.path, d.key, d.corrupt, is_corrupt=True) for d in sstable.values() if d.corrupt)
 
 
-def _sstables(files: Iterable[Done]) -> Iterable[dict[str, Done]]:
-    groups: dict[tuple[str, str], dict[str, Done]] = {}
-    for done in files:
-        descriptor, component = parse_component(done.file)
-        groups.setdefault((done.hidden, descriptor), {})[component] = done
-    return groups.values()
+def _sstables(files: Iterable[Done]) -> Iterator[dict[str, Done]]:
+    """One SSTable after the other: in the order of names, its components stand together."""
+    for _, group in groupby(files, key=lambda done: (done.hidden, parse_component(done.file)[0])):
+        yield {parse_component(done.file)[1]: done for done in group}
+
+
+def _parts(sstable: Iterable[str]) -> str:
+    return "\n".join(sorted(sstable))
 
 
 def _check(ledger: Ledger, sstable: dict[str, Done]) -> Iterator[Finding]:
@@ -59,8 +64,10 @@ def _check(ledger: Ledger, sstable: dict[str, Done]) -> Iterator[Finding]:
     for problem in problems:
         done = _blamed(problem, sstable)
         if problem.is_corrupt:
-            ledger.mark_corrupt(done.path, problem.why)
+            ledger.mark_corrupt(done, problem.why)
         yield Finding(done.path, done.key, problem.why, problem.is_corrupt)
+    if data is not None:
+        ledger.known.mark_checked(data.device, data.inode, _parts(sstable))
 
 
 def _blamed(problem: Problem, sstable: dict[str, Done]) -> Done:

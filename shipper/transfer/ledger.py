@@ -1,42 +1,52 @@
-"""The plan of one backup and the memory of all earlier ones, in SQLite, so that neither grows with the number of files.
+"""The plan of one backup, in SQLite, so that memory does not grow with the number of files.
 
-``plan.sqlite`` is made anew for every run: the tables and files of the snapshot, what the bucket's listing shows, and
-what became of each file. ``known-files.sqlite`` lasts: which local file (device, inode, size, mtime; a snapshot's hard
-link has the same inode, and changes only the ctime) holds which content and lies under which key of the bucket.
+It is made anew for every run: the tables and files of the snapshot, what the bucket's listing shows, and what became of
+each file. What lasts from run to run is beside it, in ``known``.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from backupstore.errors import NodeTrouble
+from backupstore.errors import BackupError, Denied, NodeTrouble
 from backupstore.ports import StoredObject
 from shipper.cassandra.port import TableFolder
+from shipper.state import StateDirectory, no_space
+from shipper.transfer.known import KnownFiles, LocalFile, discard
 
-_PLAN = """
+_PAGE = 1000
+_SCHEMA = """
 CREATE TABLE tables (keyspace TEXT, name TEXT, PRIMARY KEY (keyspace, name)) WITHOUT ROWID;
 CREATE TABLE files (
   id INTEGER PRIMARY KEY, keyspace TEXT NOT NULL, name TEXT NOT NULL, hidden TEXT NOT NULL, file TEXT NOT NULL,
   disk INTEGER NOT NULL, path TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL,
   size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
   key TEXT, md5 TEXT, sha256 TEXT, crc32 INTEGER, reused INTEGER NOT NULL DEFAULT 0,
-  was_read INTEGER NOT NULL DEFAULT 0, corrupt TEXT,
+  was_read INTEGER NOT NULL DEFAULT 0, corrupt TEXT, parts TEXT,
   UNIQUE (keyspace, name, hidden, file));
 CREATE TABLE stored (key TEXT PRIMARY KEY, size INTEGER NOT NULL, modified REAL NOT NULL, digest TEXT) WITHOUT ROWID;
 """
-_KNOWN = """
-CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS known (
-  device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
-  sha256 TEXT NOT NULL, crc32 INTEGER NOT NULL, corrupt TEXT,
-  key TEXT NOT NULL, modified REAL NOT NULL, digest TEXT, read_at REAL NOT NULL,
-  PRIMARY KEY (device, inode)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS known_key ON known (key);
-"""
+_PRAGMAS = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;"
+
+
+class Planned(NamedTuple):
+    """One file of the snapshot. ``hidden``: the folder of its index, or empty."""
+
+    keyspace: str
+    table: str
+    hidden: str
+    file: str
+    disk: int
+    path: str
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
 
 
 class FileRow(NamedTuple):
@@ -54,24 +64,17 @@ class FileRow(NamedTuple):
     size: int
     mtime_ns: int
 
-
-class KnownFile(NamedTuple):
-    """What is remembered of a local file: its content, and the object that holds it as a listing showed it."""
-
-    sha256: str
-    crc32: int
-    corrupt: str | None
-    key: str
-    modified: float
-    digest: str | None
-    read_at: float
+    @property
+    def local(self) -> LocalFile:
+        """The file as the memory knows it."""
+        return LocalFile(self.device, self.inode, self.size, self.mtime_ns)
 
 
 class Shipped(NamedTuple):
     """What became of one file: the object that holds its content, and what was learnt on the way.
 
-    ``reused``: nothing was sent. ``read``: the file was read in this run. ``rotten``: it was read again after a long time
-    and no longer holds what was shipped; the object does.
+    ``reused``: nothing was sent. ``read``: the file was read in this run. ``rotten``: it was read again after a long
+    time and no longer holds what was shipped, or cannot be read; the object does. ``corrupt`` and ``parts`` as remembered.
     """
 
     row: FileRow
@@ -81,25 +84,27 @@ class Shipped(NamedTuple):
     reused: bool
     read: bool
     corrupt: str | None = None
+    parts: str | None = None
     rotten: bool = False
 
 
 class Done(NamedTuple):
-    """A file with its outcome, as the manifest needs it."""
+    """A file with its outcome, as inspection and manifest need it."""
 
-    keyspace: str
-    table: str
+    id: int
     hidden: str
     file: str
     disk: int
     path: str
+    device: int
+    inode: int
     size: int
     key: str
     md5: str | None
     sha256: str
     crc32: int
     corrupt: str | None
-    reused: bool
+    parts: str | None
     read: bool
 
 
@@ -115,195 +120,159 @@ class Totals:
 
 
 class Ledger:
-    """Both databases, used from one thread."""
+    """The plan, beside the memory; used from one thread. Made by ``open_ledger``."""
 
-    def __init__(self, plan: Path, known: Path, bucket: str) -> None:
+    def __init__(self, plan: Path, known: KnownFiles) -> None:
+        self.known = known
         for leftover in (plan, plan.with_name(plan.name + "-journal")):
             leftover.unlink(missing_ok=True)
-        self._plan = sqlite3.connect(plan, isolation_level=None)
-        self._plan.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;" + _PLAN + "BEGIN;"
-        )
-        self._known = _open_known(known)
-        self._known_path = known
-        self._adopt(bucket)
+        self._db = sqlite3.connect(plan, isolation_level=None)
+        self._db.executescript(_PRAGMAS + _SCHEMA + "BEGIN;")
 
     def close(self) -> None:
-        """Keep what is known; the plan goes with the next run."""
-        self._known.commit()
-        self._known.close()
-        self._plan.close()
+        """The plan goes with the next run."""
+        self._db.close()
 
-    def _adopt(self, bucket: str) -> None:
-        names = [name for (name,) in self._known.execute("SELECT name FROM bucket")]
-        if names != [bucket]:
-            self._known.execute("DELETE FROM bucket")
-            self._known.execute("DELETE FROM known")
-            self._known.execute("INSERT INTO bucket VALUES (?)", (bucket,))
-        self._known.commit()
-
-    # --- the plan ---
     def add_table(self, folder: TableFolder) -> None:
         """A table of the snapshot, which may hold no SSTable."""
-        self._plan.execute("INSERT OR IGNORE INTO tables VALUES (?, ?)", (folder.keyspace, folder.table))
+        self._db.execute("INSERT OR IGNORE INTO tables VALUES (?, ?)", (folder.keyspace, folder.table))
 
-    def add_files(self, rows: Iterable[tuple[str, str, str, str, int, str, int, int, int, int]]) -> None:
-        """Files as (keyspace, table, index or '', file, disk, path, device, inode, size, mtime_ns)."""
+    def add_files(self, rows: Iterable[Planned]) -> None:
+        """Files of the snapshot."""
         try:
-            self._plan.executemany(
-                "INSERT INTO files (keyspace, name, hidden, file, disk, path, device, inode, size, mtime_ns) VALUES (?,?,?,?,?,?,?,?,?,?)",
+            self._db.executemany(
+                "INSERT INTO files (keyspace, name, hidden, file, disk, path, device, inode, size, mtime_ns)"
+                " VALUES (?,?,?,?,?,?,?,?,?,?)",
                 rows,
             )
         except sqlite3.IntegrityError as error:
             raise NodeTrouble(
                 "Two data directories hold a file of the same name for the same table.",
-                hint="Look for SSTables copied by hand between the data directories; move the copy out and run 'nodetool refresh'.",
+                hint="Look for SSTables copied by hand between the data directories; move the copy out and run"
+                " 'nodetool refresh'.",
                 operation="plan",
             ) from error
 
     def add_stored(self, objects: Iterable[StoredObject]) -> None:
         """What the listing shows."""
-        self._plan.executemany(
+        self._db.executemany(
             "INSERT OR REPLACE INTO stored VALUES (?,?,?,?)", ((o.key, o.size, o.modified, o.digest) for o in objects)
         )
 
     def tables(self) -> Iterator[tuple[str, str]]:
         """(keyspace, table), sorted."""
-        yield from self._plan.execute("SELECT keyspace, name FROM tables ORDER BY keyspace, name")
+        yield from self._db.execute("SELECT keyspace, name FROM tables ORDER BY keyspace, name").fetchall()
 
     def pending(self, after: int, count: int) -> list[FileRow]:
         """The next files without an outcome, in the order of the plan."""
-        found = self._plan.execute(
-            "SELECT id, keyspace, name, hidden, file, disk, path, device, inode, size, mtime_ns FROM files WHERE id > ? AND key IS NULL ORDER BY id LIMIT ?",
+        found = self._db.execute(
+            "SELECT id, keyspace, name, hidden, file, disk, path, device, inode, size, mtime_ns FROM files"
+            " WHERE id > ? AND key IS NULL ORDER BY id LIMIT ?",
             (after, count),
         )
         return [FileRow(*row) for row in found]
 
     def stored(self, key: str) -> StoredObject | None:
         """What the listing showed under a key."""
-        row = self._plan.execute("SELECT key, size, modified, digest FROM stored WHERE key = ?", (key,)).fetchone()
+        row = self._db.execute("SELECT key, size, modified, digest FROM stored WHERE key = ?", (key,)).fetchone()
         return StoredObject(*row) if row else None
 
     def record(self, shipped: Shipped, *, now: float) -> None:
         """One file is in the bucket."""
         row, stored = shipped.row, shipped.object
-        self._plan.execute(
-            "UPDATE files SET key=?, md5=?, sha256=?, crc32=?, reused=?, was_read=?, corrupt=?, size=?, mtime_ns=? WHERE id=?",
+        self._db.execute(
+            "UPDATE files SET key=?, md5=?, sha256=?, crc32=?, reused=?, was_read=?, corrupt=?, parts=?,"
+            " device=?, inode=?, size=?, mtime_ns=? WHERE id=?",
             (
-                *(
-                    stored.key,
-                    stored.digest,
-                    shipped.sha256,
-                    shipped.crc32,
-                    shipped.reused,
-                    shipped.read,
-                    shipped.corrupt,
-                ),
-                *(row.size, row.mtime_ns, row.id),
+                *(stored.key, stored.digest, shipped.sha256, shipped.crc32),
+                *(shipped.reused, shipped.read, shipped.corrupt, shipped.parts),
+                *(*row.local, row.id),
             ),
         )
         if shipped.read:
-            self._known.execute(
-                "INSERT OR REPLACE INTO known VALUES (?,?,?,?,?,?,NULL,?,?,?,?)",
-                (
-                    row.device,
-                    row.inode,
-                    row.size,
-                    row.mtime_ns,
-                    shipped.sha256,
-                    shipped.crc32,
-                    stored.key,
-                    stored.modified,
-                    stored.digest,
-                    now,
-                ),
-            )
+            self.known.add(row.local, shipped.sha256, shipped.crc32, stored, now=now)
 
-    def mark_corrupt(self, row_path: str, why: str) -> None:
-        """A component is bad; the memory keeps it, so that a later backup which does not read it says so too."""
-        row = self._plan.execute("SELECT device, inode FROM files WHERE path = ?", (row_path,)).fetchone()
-        self._plan.execute("UPDATE files SET corrupt = ? WHERE path = ?", (why, row_path))
-        self._known.execute("UPDATE known SET corrupt = ? WHERE device = ? AND inode = ?", (why, *row))
+    def mark_corrupt(self, done: Done, why: str) -> None:
+        """A component is bad."""
+        self._db.execute("UPDATE files SET corrupt = ? WHERE id = ?", (why, done.id))
+        self.known.mark_corrupt(done.device, done.inode, why)
 
-    def done(self, keyspace: str, table: str) -> list[Done]:
-        """The files of one table with their outcome, sorted by (index directory, file)."""
-        found = self._plan.execute(
-            "SELECT keyspace, name, hidden, file, disk, path, size, key, md5, sha256, crc32, corrupt, reused, was_read FROM files"
-            " WHERE keyspace = ? AND name = ? ORDER BY hidden, file",
-            (keyspace, table),
+    def done(self, keyspace: str, table: str) -> Iterator[Done]:
+        """The files of one table with their outcome, sorted by (index directory, file); a page at a time."""
+        after = ("", "")
+        while page := self._page(keyspace, table, after):
+            yield from page
+            after = (page[-1].hidden, page[-1].file)
+
+    def _page(self, keyspace: str, table: str, after: tuple[str, str]) -> list[Done]:
+        found = self._db.execute(
+            "SELECT id, hidden, file, disk, path, device, inode, size, key, md5, sha256, crc32, corrupt, parts, was_read"
+            " FROM files WHERE keyspace = ? AND name = ? AND (hidden, file) > (?, ?) ORDER BY hidden, file LIMIT ?",
+            (keyspace, table, *after, _PAGE),
         )
         return [Done(*row) for row in found]
 
     def totals(self) -> Totals:
         """Sums over the plan."""
-        row = self._plan.execute(
-            "SELECT count(*), coalesce(sum(size),0), coalesce(sum(NOT reused),0), coalesce(sum(CASE WHEN reused THEN 0 ELSE size END),0), count(corrupt) FROM files"
+        row = self._db.execute(
+            "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(NOT reused), 0),"
+            " coalesce(sum(CASE WHEN reused THEN 0 ELSE size END), 0), count(corrupt) FROM files"
         ).fetchone()
         return Totals(*row)
 
     def unknown_size(self) -> int:
         """Bytes of the files that are not known: what may have to be sent, at most."""
-        self._plan.execute("COMMIT")
-        self._plan.execute("ATTACH DATABASE ? AS memory", (str(self._known_path),))
-        row = self._plan.execute(
-            "SELECT coalesce(sum(f.size), 0) FROM files f LEFT JOIN memory.known k"
-            " ON k.device = f.device AND k.inode = f.inode AND k.size = f.size AND k.mtime_ns = f.mtime_ns WHERE k.inode IS NULL"
-        ).fetchone()
-        self._plan.execute("DETACH DATABASE memory")
-        self._plan.execute("BEGIN")
-        return int(row[0])
-
-    # --- the memory ---
-    def keep(self) -> None:
-        """Make what was learnt so far survive a kill."""
-        self._known.commit()
-
-    def known(self, row: FileRow) -> KnownFile | None:
-        """What is remembered of exactly this file: same inode, size and time."""
-        found = self._known.execute(
-            "SELECT sha256, crc32, corrupt, key, modified, digest, read_at FROM known WHERE device = ? AND inode = ? AND size = ? AND mtime_ns = ?",
-            (row.device, row.inode, row.size, row.mtime_ns),
-        ).fetchone()
-        return KnownFile(*found) if found else None
-
-    def content_of(self, stored: StoredObject) -> str | None:
-        """The sha256 of an object, when it was shipped from here and has not changed since."""
-        found = self._known.execute(
-            "SELECT sha256 FROM known WHERE key = ? AND size = ? AND modified = ? AND digest IS ?",
-            (stored.key, stored.size, stored.modified, stored.digest),
-        ).fetchone()
-        return found[0] if found else None
-
-    def knows_versions(self) -> bool:
-        """Whether a listing of ``data-v`` may matter: something lies there, or the memory is empty and cannot say."""
-        some = self._known.execute("SELECT 1 FROM known LIMIT 1").fetchone()
-        return (
-            some is None
-            or self._known.execute("SELECT 1 FROM known WHERE key LIKE '%/data-v/%' LIMIT 1").fetchone() is not None
-        )
+        return sum(row.size for row in self._each() if self.known.get(row.local) is None)
 
     def forget_all_but_plan(self) -> None:
-        """Drop files that are no longer on the node, so that the memory does not grow for ever."""
-        self._known.execute(
-            "CREATE TEMP TABLE IF NOT EXISTS alive (device INTEGER, inode INTEGER, PRIMARY KEY (device, inode)) WITHOUT ROWID"
+        """Drop what is remembered of files that are no longer on the node."""
+        self.known.keep_only((row.device, row.inode) for row in self._each())
+
+    def _each(self) -> Iterator[FileRow]:
+        after = 0
+        while rows := self._rows(after):
+            yield from rows
+            after = rows[-1].id
+
+    def _rows(self, after: int) -> list[FileRow]:
+        found = self._db.execute(
+            "SELECT id, keyspace, name, hidden, file, disk, path, device, inode, size, mtime_ns FROM files"
+            " WHERE id > ? ORDER BY id LIMIT ?",
+            (after, _PAGE),
         )
-        self._known.execute("DELETE FROM alive")
-        self._known.executemany(
-            "INSERT OR IGNORE INTO alive VALUES (?, ?)", self._plan.execute("SELECT device, inode FROM files")
-        )
-        self._known.execute("DELETE FROM known WHERE (device, inode) NOT IN (SELECT device, inode FROM alive)")
-        self._known.commit()
+        return [FileRow(*row) for row in found]
 
 
-def _open_known(path: Path) -> sqlite3.Connection:
-    """Open the memory; a damaged one is set aside, for losing it only costs reading the files again."""
+@contextmanager
+def open_ledger(state: StateDirectory, bucket: str, scope: str) -> Iterator[Ledger]:
+    """The ledger of one run, beside what is known of that bucket. NoSpace, Denied; a damaged memory is set aside."""
     try:
-        known = sqlite3.connect(path)
-        known.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-8000;" + _KNOWN)
-    except sqlite3.DatabaseError:
-        known.close()
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        known = sqlite3.connect(path)
-        known.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _KNOWN)
-    return known
+        known = KnownFiles(state.known_files, bucket, scope)
+        try:
+            ledger = Ledger(state.plan, known)
+            try:
+                yield ledger
+            finally:
+                ledger.close()
+        finally:
+            known.close()
+    except sqlite3.Error as error:
+        raise _translated(error, state) from error
+
+
+def _translated(error: sqlite3.Error, state: StateDirectory) -> BackupError:
+    text = str(error)
+    if "full" in text:
+        return no_space(state.plan, "ledger")
+    if isinstance(error, sqlite3.OperationalError):
+        return Denied(
+            f"The databases in {state.path} cannot be used: {text}.",
+            hint=f"Check the owner and mode of {state.path} and its files, and the disk below it (dmesg).",
+            operation="ledger",
+        )
+    discard(state.known_files)
+    return NodeTrouble(
+        f"{state.known_files} was damaged ({text}) and is removed: all files will be read once more.",
+        hint="Run the same command again. If this happens twice, check the disk (dmesg).",
+        operation="ledger",
+    )

@@ -35,26 +35,35 @@ def in_parallel(
 ) -> Iterator[R]:
     """Yield the results as they come. Items are taken as workers become free; the first error ends it.
 
-    After an error no further item is begun, and those in flight are waited for, so that nothing is still writing when
-    the error reaches the caller. ``tick`` is called about twice a second and with every result.
+    After an error no further item is begun. Those in flight are waited for, and what became of them is yielded before
+    the error is raised: nothing is still writing by then, and nothing that was done is forgotten. ``tick`` is called
+    about twice a second and with every result.
     """
     source = iter(items)
     running: set[Future[R]] = set()
+    failure: BaseException | None = None
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="transfer") as pool:
         try:
             while True:
                 # One item waits behind each busy worker, so that none is ever idle.
-                while len(running) < 2 * workers and (item := next(source, _END)) is not _END:
+                while not failure and len(running) < 2 * workers and (item := next(source, _END)) is not _END:
                     running.add(pool.submit(work, item))  # type: ignore[arg-type]  # _END was sorted out above
                 if not running:
-                    return
+                    break
                 finished, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                if tick:
+                if tick and not failure:
                     tick()
                 for future in finished:
-                    yield future.result()
+                    if error := future.exception():
+                        failure = failure or error
+                    else:
+                        yield future.result()
+                if failure:
+                    running = {future for future in running if not future.cancel()}
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+    if failure:
+        raise failure
 
 
 _END = object()

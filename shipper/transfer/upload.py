@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,11 @@ from shipper.progress import Progress
 from shipper.transfer.decide import Compare, Decision, Destination, GoBeside, Put, Reuse, decide
 from shipper.transfer.ledger import FileRow, Ledger, Shipped
 from shipper.transfer.pool import Meter, in_parallel
-from shipper.transfer.source import Changed, Digests, FileSource
+from shipper.transfer.source import Changed, Digests, FileSource, Seen, unreadable
 
 _BATCH = 500
 _TRIES = 4
-_MD5 = re.compile(r"[0-9a-f]{32}")
+_MD5 = re.compile(r"[0-9a-f]{32}|[A-Za-z0-9+/]{22}==")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,11 @@ class Uploader:
         self._workers = workers
         self._meter = Meter()
 
-    def ship(self, reread: Reread, progress: Progress) -> tuple[str, ...]:
-        """Ship every pending file of the ledger. Returns paths of files whose disk no longer holds what was shipped."""
+    def ship(self, reread: Reread, progress: Progress, check: Callable[[], None]) -> tuple[str, ...]:
+        """Ship every pending file of the ledger. Returns paths of files whose disk no longer holds what was shipped.
+
+        ``check`` is called now and then, and raises when it is too late to go on.
+        """
         rotten: list[str] = []
         kept = self._clock.running()
         for shipped in in_parallel(
@@ -66,10 +70,11 @@ class Uploader:
             if shipped.rotten:
                 rotten.append(shipped.row.path)
             if self._clock.running() - kept > 1:
-                self._ledger.keep()
+                self._ledger.known.keep()
+                check()
                 kept = self._clock.running()
         self._tell(progress)
-        self._ledger.keep()
+        self._ledger.known.keep()
         return tuple(rotten)
 
     def _tell(self, progress: Progress) -> None:
@@ -88,11 +93,11 @@ class Uploader:
                 yield task
 
     def _task(self, row: FileRow, reread_before: float) -> _Task:
-        known = self._ledger.known(row)
+        known = self._ledger.known.get(row.local)
         at_known = self._ledger.stored(known.key) if known else None
         at_plain = self._ledger.stored(self._destination.plain(row))
         decision = decide(row, self._destination, known=known, at_known=at_known, at_plain=at_plain)
-        content = self._ledger.content_of(decision.object) if isinstance(decision, Compare) else None
+        content = self._ledger.known.content_of(decision.object) if isinstance(decision, Compare) else None
         return _Task(row, decision, content, isinstance(decision, Reuse) and decision.known.read_at < reread_before)
 
     # --- workers ---
@@ -102,29 +107,29 @@ class Uploader:
             try:
                 return self._attempt(row, decision, task)
             except Changed:
-                row = _stat_again(row)
+                row = _look_again(row)
                 decision = _decide_again(decision, row.size)
         raise Corrupt(
             f"{row.path} changes while it is read: {_TRIES} readings all differed.",
-            hint="A file of a snapshot should never change. Find out what writes to it, then run the backup again with the same name.",
+            hint="A file of a snapshot should never change. Find out what writes to it, check the disk (dmesg), then run"
+            " the backup again with the same name.",
             operation="upload",
         )
 
     def _attempt(self, row: FileRow, decision: Decision, task: _Task) -> Shipped:
         match decision:
             case Reuse(stored, known):
-                if not task.read_again:
-                    return Shipped(
-                        row, stored, known.sha256, known.crc32, reused=True, read=False, corrupt=known.corrupt
-                    )
-                digests = self._source(row).digest()
-                if digests.sha256 == known.sha256:
-                    return Shipped(
-                        row, stored, known.sha256, known.crc32, reused=True, read=True, corrupt=known.corrupt
-                    )
-                return Shipped(
-                    row, stored, known.sha256, known.crc32, reused=True, read=False, corrupt=known.corrupt, rotten=True
+                shipped = Shipped(
+                    row,
+                    stored,
+                    known.sha256,
+                    known.crc32,
+                    reused=True,
+                    read=False,
+                    corrupt=known.corrupt,
+                    parts=known.parts,
                 )
+                return self._read_again(shipped) if task.read_again else shipped
             case Put(key):
                 return self._put(row, key)
             case Compare(stored):
@@ -132,12 +137,22 @@ class Uploader:
             case GoBeside():
                 return self._beside(row, self._source(row).digest())
 
+    def _read_again(self, shipped: Shipped) -> Shipped:
+        """Does the disk still hold what was shipped from it long ago? The object does, whatever the answer."""
+        try:
+            digests = self._source(shipped.row).digest()
+        except Corrupt:
+            return shipped._replace(rotten=True)
+        if digests.sha256 != shipped.sha256:
+            return shipped._replace(rotten=True)
+        return shipped._replace(read=True)
+
     def _put(self, row: FileRow, key: str) -> Shipped:
         source = self._source(row)
         try:
             stored = self._store.upload(key, source)
         except Conflict:
-            # Somebody was there after our listing: an answer that got lost, stock, or an earlier attempt that still lives.
+            # There after our listing: an answer that got lost, stock, or an earlier attempt that still lives.
             return self._compare(row, self._store.head(key), None)
         digests = source.taken()
         return Shipped(row, stored, digests.sha256, digests.crc32, reused=False, read=True)
@@ -145,15 +160,17 @@ class Uploader:
     def _compare(self, row: FileRow, stored: StoredObject, content: str | None) -> Shipped:
         source = self._source(row, md5=content is None and _is_md5(stored.digest))
         digests = source.digest()
-        if stored.size == row.size and self._holds(stored, digests, content):
+        if self._holds(stored, row.size, digests, content):
             return Shipped(row, stored, digests.sha256, digests.crc32, reused=True, read=True)
         return self._beside(row, digests)
 
-    def _holds(self, stored: StoredObject, digests: Digests, content: str | None) -> bool:
+    def _holds(self, stored: StoredObject, size: int, digests: Digests, content: str | None = None) -> bool:
+        if stored.size != size:
+            return False
         if content is not None:
             return content == digests.sha256
-        if digests.md5 is not None:
-            return digests.md5 == stored.digest
+        if digests.md5 is not None and _is_md5(stored.digest):
+            return stored.digest in {digests.md5, b64encode(bytes.fromhex(digests.md5)).decode()}
         # The store's own digest says nothing we can compute: read the object, once; from now on it is remembered.
         sha = hashlib.sha256()
         self._store.fetch(stored.key, sha.update)
@@ -167,19 +184,23 @@ class Uploader:
                 operation="upload",
                 key=self._destination.plain(row),
             )
-        key = self._destination.versioned(row, digests.sha256)
-        stored = self._at(key)
-        if stored is None or stored.size != row.size:
-            source = self._source(row)
-            try:
-                stored = self._store.upload(key, source)
-            except Conflict:
-                stored = self._store.head(key)
-            else:
-                if source.taken().sha256 != digests.sha256:
-                    raise Changed(row.path)
-                return Shipped(row, stored, digests.sha256, digests.crc32, reused=False, read=True)
-        return Shipped(row, stored, digests.sha256, digests.crc32, reused=True, read=True)
+        for key in self._destination.versioned(row, digests.sha256):
+            stored = self._at(key)
+            if stored is None:
+                try:
+                    stored = self._store.upload(key, self._source(row, sha256=digests.sha256))
+                except Conflict:
+                    stored = self._store.head(key)
+                else:
+                    return Shipped(row, stored, digests.sha256, digests.crc32, reused=False, read=True)
+            if self._holds(stored, row.size, digests):
+                return Shipped(row, stored, digests.sha256, digests.crc32, reused=True, read=True)
+        raise Corrupt(
+            f"{key} holds other content than its name says.",
+            hint="Somebody else writes to this node's folder. Find out who; then run the backup again.",
+            operation="upload",
+            key=key,
+        )
 
     def _at(self, key: str) -> StoredObject | None:
         try:
@@ -187,15 +208,15 @@ class Uploader:
         except NotFound:
             return None
 
-    def _source(self, row: FileRow, *, md5: bool = False) -> FileSource:
-        return _Metered(row, self._meter, md5=md5)
+    def _source(self, row: FileRow, *, md5: bool = False, sha256: str | None = None) -> FileSource:
+        return _Metered(row, self._meter, md5=md5, sha256=sha256)
 
 
 class _Metered(FileSource):
     """A file whose bytes are counted for the progress display."""
 
-    def __init__(self, row: FileRow, meter: Meter, *, md5: bool) -> None:
-        super().__init__(Path(row.path), row.size, row.mtime_ns, md5=md5)
+    def __init__(self, row: FileRow, meter: Meter, *, md5: bool, sha256: str | None) -> None:
+        super().__init__(Path(row.path), Seen(row.size, row.mtime_ns, row.inode), md5=md5, sha256=sha256)
         self._meter = meter
 
     def _pieces(self) -> Iterator[bytes]:
@@ -205,12 +226,17 @@ class _Metered(FileSource):
 
 
 def _is_md5(digest: str | None) -> bool:
+    """Hex as S3 has it, or base64 as GCS has it."""
     return digest is not None and _MD5.fullmatch(digest) is not None
 
 
-def _stat_again(row: FileRow) -> FileRow:
-    status = Path(row.path).stat()
-    return row._replace(size=status.st_size, mtime_ns=status.st_mtime_ns)
+def _look_again(row: FileRow) -> FileRow:
+    try:
+        status = Path(row.path).stat(follow_symlinks=False)
+    except OSError as error:
+        raise unreadable(Path(row.path), error) from error
+    seen = Seen.of(status)
+    return row._replace(device=status.st_dev, inode=seen.inode, size=seen.size, mtime_ns=seen.mtime_ns)
 
 
 def _decide_again(decision: Decision, size: int) -> Decision:

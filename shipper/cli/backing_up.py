@@ -1,0 +1,100 @@
+"""The command that backs the node beside us up."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from backupstore.core.documents import Mode
+from backupstore.core.names import check_backup_name
+from backupstore.errors import Corrupt, Misconfigured, Refused
+from backupstore.operations.reading import read_head
+from backupstore.ports import Clock
+from backupstore.wiring import make_bucket
+from shipper.backup import Limits, Report, back_up
+from shipper.begin import Request
+from shipper.cli.console import out
+from shipper.cli.logs import log, resumable
+from shipper.cli.options import Globals
+from shipper.cli.sizes import human_size
+from shipper.site import Site
+from shipper.snapshot import Filters
+from shipper.wiring import NodeWiring
+
+_DAY = 86400.0
+
+
+def default_name(clock: Clock) -> str:
+    """The time in UTC, of fixed width: 202611230215."""
+    return time.strftime("%Y%m%d%H%M", time.gmtime(clock.now()))
+
+
+def run_backup(
+    chosen: Globals,
+    *,
+    name: str | None,
+    mode: Mode,
+    keyspaces: Sequence[str],
+    tables: Sequence[str],
+    keep_snapshot: bool,
+) -> None:
+    """``backup``."""
+    backup = default_name(chosen.clock) if name is None else _checked(name)
+    settings = chosen.settings
+    wiring = NodeWiring(settings, chosen.clock)
+    limits = Limits(
+        workers=settings.storage.concurrent_transfers,
+        grace=settings.shipper.incomplete_grace_days * _DAY,
+        reread_days=float(settings.shipper.reread_known_files_after_days),
+    )
+    request = Request(backup, mode, Filters(tuple(keyspaces), tuple(tables)), keep_snapshot)
+    again = f"backup --backup-name {backup}"
+    with resumable(f"Run '{again}' to go on where it was; a backup of another name gives it up."), wiring.node:
+        site = wiring.site(chosen.store, chosen.layout, chosen.node_name)
+        log.info("backup %s of %s, %s", backup, site.name, mode)
+        make_bucket(chosen.store, used_before=site.state.read("last").get("bucket") == site.bucket)
+        _tell(chosen, site, back_up(site, request, limits, chosen.console))
+
+
+def _checked(name: str) -> str:
+    """A name that a backup may have; a wrong one is wrong usage."""
+    try:
+        return check_backup_name(name)
+    except Refused as error:
+        raise Misconfigured((error.message,), hint=error.hint) from error
+
+
+def _tell(chosen: Globals, site: Site, report: Report) -> None:
+    totals = report.totals
+    for finding in report.findings:
+        log.log(logging.ERROR if finding.is_corrupt else logging.WARNING, "%s: %s", finding.path, finding.why)
+    for path in report.rotten:
+        log.error(
+            "%s no longer holds what was backed up from it: the disk is losing data; the bucket has the good content",
+            path,
+        )
+    out(
+        f"{report.backup} of {site.name}: {totals.files:,} files, {human_size(totals.size)};"
+        f" {totals.new_files:,} new, {human_size(totals.new_size)}; {report.seconds:.1f} s"
+    )
+    _tell_whether_indexed(chosen, site, report)
+    if not report.is_good:
+        raise Corrupt(
+            f"{totals.corrupt} components of {report.backup} are corrupt on this node's disk; the backup is marked and never counts as good.",
+            hint="Check the disk (dmesg, smartctl); run 'nodetool scrub' or rebuild the data from its replicas, then back up again.",
+            operation="backup",
+        )
+
+
+def _tell_whether_indexed(chosen: Globals, site: Site, report: Report) -> None:
+    """Without a running indexer nobody would ever list this backup, so say so while somebody is looking."""
+    for _ in range(10):
+        head = read_head(site.store, site.layout)
+        latest = head.latest.get(site.name) if head else None
+        if latest and latest.name == report.backup:
+            return
+        chosen.clock.sleep(0.2)
+    out(
+        "It is not in the catalog yet: run 'medusa-shipper serve' beside the bucket, or 'medusa-shipper build-index' once."
+    )

@@ -1,0 +1,138 @@
+"""What goes to stderr, as lines for people or as JSON for log collectors; and the signals that end a command.
+
+An error of ours travels in a record as ``extra={"error": error}``, so that its hint, operation and key end up where
+each format has a place for them; a hint without an error as ``extra={"hint": …}``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
+
+from backupstore.errors import BackupError, Misconfigured
+
+log = logging.getLogger("medusa-shipper")
+
+_STAMPED = "[%(asctime)s] %(levelname)s: %(message)s"
+_PLAIN = "%(levelname)s: %(message)s"
+_VERY = 2  # -vv
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM: no error, and nothing that catches errors may hold it up. ``hint`` says how to go on."""
+
+    hint = ""
+
+
+def stop_on_signals() -> None:
+    """End in order at the first signal, at once at the second one."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        raise Stopped
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+@contextmanager
+def resumable(hint: str) -> Iterator[None]:
+    """Tell how to go on, should a signal end what is inside."""
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.hint = hint
+        raise
+
+
+def set_up(*, as_json: bool, timestamps: bool, verbosity: int) -> None:
+    """Send everything that is logged to stderr, in place of what was set up before."""
+    handler = _ToStderr()
+    handler.setFormatter(_Json() if as_json else _Text(_STAMPED if timestamps else _PLAIN, "%Y-%m-%d %H:%M:%S"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING if verbosity < _VERY else logging.DEBUG)
+    log.setLevel(logging.INFO if verbosity == 0 else logging.DEBUG)
+    # The driver tells of every closed connection, watchdog of its own threads ending; what matters of it reaches the
+    # operator as an error of ours.
+    logging.getLogger("cassandra").setLevel(logging.ERROR if verbosity < _VERY else logging.DEBUG)
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL if verbosity < _VERY else logging.DEBUG)
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module="watchdog")
+
+
+def tell(error: BackupError) -> None:
+    """Say how a command failed; with -v also where."""
+    log.error("%s", _message(error), extra={"error": error})
+    log.debug("raised here:", exc_info=error)
+
+
+def _message(error: BackupError) -> str:
+    problems = error.problems if isinstance(error, Misconfigured) else (error.message,)
+    if len(problems) == 1:
+        return problems[0]
+    return "\n    ".join((f"{len(problems)} mistakes in the settings:", *problems))
+
+
+def _error_of(record: logging.LogRecord) -> BackupError | None:
+    error = getattr(record, "error", None)
+    return error if isinstance(error, BackupError) else None
+
+
+def _hint_of(record: logging.LogRecord) -> str:
+    error = _error_of(record)
+    return error.hint if error else str(getattr(record, "hint", ""))
+
+
+class _ToStderr(logging.StreamHandler[TextIO]):
+    """Asks for stderr with every line: a progress bar puts something in its place while it is drawn."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        """Not kept."""
+
+
+class _Text(logging.Formatter):
+    """A line; below it, what to do next."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        hint = _hint_of(record)
+        return f"{text}\n  → {hint}" if hint else text
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line."""
+
+    converter = staticmethod(time.gmtime)
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        error = _error_of(record)
+        if error:
+            fields |= {"error": type(error).__name__, "operation": error.operation, "key": error.key}
+        if error or hasattr(record, "hint"):
+            fields["hint"] = _hint_of(record)
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(fields, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Tests of restoring a node, and of what it is made of."""

@@ -1,0 +1,1 @@
+"""One machine that keeps the catalog: real directories, real processes."""
