@@ -17,6 +17,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from backupstore.core.events import Kind, ObjectEvent, from_directory
+from backupstore.errors import BackupError
 from backupstore.stores.local_errors import translate
 from shipper.watching import EventsLost, Watcher, watched_folders
 
@@ -75,7 +76,7 @@ class DirectoryWatcher(FileSystemEventHandler):
         events = self._taken(seconds)
         try:
             self._check()
-        except BaseException:
+        except BackupError:
             self._forget()
             raise
         if not self._is_whole():

@@ -62,7 +62,9 @@ class Server:
                 if not self._has_begun and not isinstance(error, NotFound | Retryable):
                     raise
                 if error.message != trouble:
-                    _log.error("%s: trying until it works", error.message, extra={"error": error})
+                    # Before the first backup there is no bucket; later, it is one that was there.
+                    level = logging.ERROR if self._has_begun else logging.WARNING
+                    _log.log(level, "%s: trying until it works", error.message, extra={"error": error})
                 trouble = error.message
                 self.clock.sleep(_LOOK)
 

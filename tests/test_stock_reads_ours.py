@@ -248,12 +248,16 @@ def test_no_moment_of_indexing_stops_its_listing(shared: Shared, tmp_path: Path)
         done()
         shared.index(*node_backups, store=stops)
 
+    def ship_both() -> None:
+        for made in (one, other):
+            shared.maker.ship("b3", made)
+
     act("begin", lambda: shared.maker.begin("b1", one), ("n1", "b1"))
     act("finish", lambda: shared.maker.finish("b1", one), ("n1", "b1"))
     act("another node", lambda: shared.maker.ship("b1", other), ("n2", "b1"))
     act("begin another", lambda: shared.maker.begin("b2", one), ("n1", "b2"))
     act("give it up", lambda: abandon(shared, "b2", "n1"), ("n1", "b2"))
-    act("both at once", lambda: [shared.maker.ship("b3", made) for made in (one, other)], ("n1", "b3"), ("n2", "b3"))
+    act("both at once", ship_both, ("n1", "b3"), ("n2", "b3"))
 
     before = {copy.name: rows(copy / "bucket", shared.layout) for copy in sorted(copies.iterdir())}
     assert len(before) > 40

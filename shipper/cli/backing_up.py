@@ -49,12 +49,20 @@ def run_backup(
         reread_days=float(settings.shipper.reread_known_files_after_days),
     )
     request = Request(backup, mode, Filters(tuple(keyspaces), tuple(tables)), keep_snapshot)
-    again = f"backup --backup-name {backup}"
-    with resumable(f"Run '{again}' to go on where it was; a backup of another name gives it up."), wiring.node:
+    hint = f"Run '{_again(request)}' to go on where it was; a backup of another name gives it up."
+    with resumable(hint), wiring.node:
         site = wiring.site(chosen.store, chosen.layout, chosen.node_name)
         log.info("backup %s of %s, %s", backup, site.name, mode)
         make_bucket(chosen.store, used_before=site.state.read("last").get("bucket") == site.bucket)
         _tell(chosen, site, back_up(site, request, limits, chosen.console))
+
+
+def _again(request: Request) -> str:
+    """The command that finishes this backup: the same one, with the name that it has."""
+    mode = f" --mode {request.mode}" if request.mode != "differential" else ""
+    keyspaces = "".join(f" --keyspace {name}" for name in request.filters.keyspaces)
+    tables = "".join(f" --table {name}" for name in request.filters.tables)
+    return f"backup --backup-name {request.backup}{mode}{keyspaces}{tables}{' --keep-snapshot' * request.keep_snapshot}"
 
 
 def _checked(name: str) -> str:
@@ -81,7 +89,7 @@ def _tell(chosen: Globals, site: Site, report: Report) -> None:
     _tell_whether_indexed(chosen, site, report)
     if not report.is_good:
         raise Corrupt(
-            f"{totals.corrupt} components of {report.backup} are corrupt on this node's disk; the backup is marked and never counts as good.",
+            f"{totals.corrupt} components of {report.backup} are corrupt on this node's disk; the backup is marked, and never good.",
             hint="Check the disk (dmesg, smartctl); run 'nodetool scrub' or rebuild the data from its replicas, then back up again.",
             operation="backup",
         )

@@ -52,7 +52,7 @@ class Console:
         self._files += files
         self._size += size
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._size, files=self._files_done())
+            self._bar.update(self._task, completed=self._size, done=self._done())
         elif self._clock.running() - self._told > _LINE_EVERY:
             self._told = self._clock.running()
             share = min(100, 100 * self._size // max(1, self._all_size))
@@ -67,31 +67,25 @@ class Console:
     def _files_done(self) -> str:
         return f"{self._files:,} of {self._all_files:,} files"
 
+    def _done(self) -> str:
+        return f"{self._files_done()}, {human_size(min(self._size, self._all_size))} of {human_size(self._all_size)}"
+
     def _draw(self) -> None:
         from rich.console import Console as Terminal
-        from rich.progress import (
-            BarColumn,
-            DownloadColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-            TransferSpeedColumn,
-        )
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         terminal = Terminal(stderr=True)
         if terminal.is_dumb_terminal:
             return
         self._bar = Progress(
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[files]}"),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
+            TextColumn("{task.fields[done]}"),
             TimeRemainingColumn(),
             console=terminal,
             transient=True,
             redirect_stdout=False,
         )
-        self._task = self._bar.add_task(self._what, total=self._all_size, files=self._files_done())
+        self._task = self._bar.add_task(self._what, total=self._all_size, done=self._done())
         self._bar.start()
 
 

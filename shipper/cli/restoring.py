@@ -38,7 +38,13 @@ def run_restore(chosen: Globals, name: str, flags: RestoreOptions) -> None:
         )
     site, machine = _site_and_machine(chosen)
     request = RestoreRequest(
-        name, flags.in_place, flags.verify, flags.accept_corrupt, flags.ignore_ring_changes, flags.without_hold, flags.temp_dir
+        name,
+        flags.in_place,
+        flags.verify,
+        flags.accept_corrupt,
+        flags.ignore_ring_changes,
+        flags.without_hold,
+        flags.temp_dir,
     )
     try:
         report = restore_node(site, machine, request, chosen.console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import subprocess
 import sys
@@ -18,24 +19,24 @@ BUCKET = "backups"
 
 def write_ini(directory: Path, node: Node) -> Path:
     """A medusa.ini for one node of the harness and a local bucket, as an operator would write it; our own keys beside it."""
+    settings = configparser.ConfigParser(interpolation=None)
+    settings["cassandra"] = {
+        "config_file": str(node.yaml),
+        "nodetool_executable": str(node.script("nodetool")),
+        "stop_cmd": str(node.script("stop")),
+        "start_cmd": str(node.script("start")),
+        "resolve_ip_addresses": "False",
+    }
+    settings["storage"] = {
+        "storage_provider": "local",
+        "base_path": str(directory),
+        "bucket_name": BUCKET,
+        "fqdn": node.ip,
+    }
+    settings["checks"] = {"query": "SELECT release_version FROM system.local", "expected_rows": "1"}
     ini = directory / "medusa.ini"
-    ini.write_text(
-        "[cassandra]\n"
-        f"config_file = {node.yaml}\n"
-        f"nodetool_executable = {node.script('nodetool')}\n"
-        f"stop_cmd = {node.script('stop')}\n"
-        f"start_cmd = {node.script('start')}\n"
-        "resolve_ip_addresses = False\n"
-        "[storage]\n"
-        "storage_provider = local\n"
-        f"base_path = {directory}\n"
-        f"bucket_name = {BUCKET}\n"
-        f"fqdn = {node.ip}\n"
-        "[checks]\n"
-        "query = SELECT release_version FROM system.local\n"
-        "expected_rows = 1\n",
-        encoding="utf-8",
-    )
+    with ini.open("w", encoding="utf-8") as file:
+        settings.write(file)
     (directory / "medusa-shipper.ini").write_text(f"[shipper]\nstate_dir = {directory / 'state'}\n", encoding="utf-8")
     return ini
 

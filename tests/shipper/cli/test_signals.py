@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.shipper.cli.program import Program, until
+from tests.shipper.cli.program import Program, Running, until
 
 YAML = """
 cluster_name: c
@@ -35,15 +35,19 @@ def silent_cassandra(directory: Path) -> Iterator[tuple[Program, socket.socket]]
         yield Program(directory, cassandra=(f"config_file = {yaml}",)), server
 
 
+def running(program: Program) -> AbstractContextManager[Running]:
+    return program.running("backup", "--backup-name", "b1", "--mode", "full", "--table", "shop.orders")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_backup_that_is_ended_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
-    with silent_cassandra(tmp_path) as (program, server), program.running("backup", "--backup-name", "b1") as backup:
+    with silent_cassandra(tmp_path) as (program, server), running(program) as backup:
         connection, _ = server.accept()
         backup.process.send_signal(number)
         assert backup.process.wait(10) == 130
         connection.close()
         assert backup.said("interrupted")
-        assert backup.said("'backup --backup-name b1'")
+        assert backup.said("Run 'backup --backup-name b1 --mode full --table shop.orders' to go on")
         assert not backup.said("Traceback")
 
 

@@ -38,13 +38,23 @@ def test_a_backup_is_listed_as_it_goes_on(slow: Program) -> None:
         until_listed_nothing_yet(slow)
         slow.maker().begin("b1", Made())
         until_listed(slow, "incomplete")
-        began = time.monotonic()
         slow.maker().finish("b1", Made())
         until_listed(slow, "complete")
-        assert time.monotonic() - began < 1.0, "an event is in the catalog well within a second"
         assert (slow.bucket / "index/backup_index/b1/tokenmap_n1.json").exists()
         until((slow.bucket / "index/latest_backup/n1/backup_name.txt").exists)
         server.until_said("indexed b1 of n1")
+
+
+def test_it_takes_well_under_a_second(slow: Program) -> None:
+    took = []
+    with slow.running("serve"):
+        until_listed_nothing_yet(slow)
+        for number in range(5):
+            slow.maker().ship(f"b{number}")
+            began = time.monotonic()
+            until_listed(slow, "complete", f"b{number}")
+            took.append(time.monotonic() - began)
+    assert min(took) < 0.5, "the best of a few: other tests keep this machine busy"
 
 
 def until_listed_nothing_yet(program: Program) -> None:
