@@ -119,6 +119,8 @@ def prefix_problems(prefix: str) -> tuple[str, ...]:
         problems.append("a prefix is one path segment of letters, digits and _ . -, without a slash")
     if prefix == "index":
         problems.append("'index' is where the indexes lie")
+    if len(prefix) == 1:
+        problems.append("it needs two characters or more: stock Medusa ignores a prefix of one")
     return tuple(problems)
 
 

@@ -49,11 +49,12 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     sources = with_logins(gather(files, environ, overrides))
     reading = _Reading(sources, str(name))
     absent = not files.exists and (path is not None or reading.lacks_required())
+    # Of a file that was named and is not there, nothing else is worth telling.
     mistakes = [f"{name}: does not exist"] if absent else []
-    mistakes += reading.mistakes()
+    mistakes += reading.mistakes() if not absent or path is None else []
     if mistakes:
         raise Misconfigured(
-            tuple(mistakes), hint=_hint(files.blamed(mistakes), sources, absent=absent and path is None)
+            tuple(mistakes), hint=_hint(files.blamed(mistakes), sources, absent=absent)
         )
     sections = {section: holder(**reading.values[section]) for section, holder in SECTIONS.items()}
     return Loaded(Settings(**sections), (*sources.warnings, *reading.complaints(WARNINGS)))

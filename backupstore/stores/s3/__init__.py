@@ -1,11 +1,11 @@
 """S3 and what speaks like it, on an engine of its own: why, and what it costs, is in ``docs/decisions/0004-s3-engine.md``.
 
-    store        the port
-    uploads      objects in one piece and in parts, created only where there is none
-    downloads    large objects by several ranges at once
-    listing      pages of ListObjectsV2, batches of DeleteObjects, stale multipart uploads
-    client       one request: signed, sent, answered, its error translated; the one layer of retries
-    documents    the XML that goes both ways
-    faults       answers that are errors, in the words of ``backupstore.errors``
-    signing, credentials, integrity, endpoint, connection, bandwidth, memory, retry    each one secret
+store        the port
+uploads      objects in one piece and in parts, created only where there is none
+downloads    large objects by several ranges at once
+listing      pages of ListObjectsV2, batches of DeleteObjects, stale multipart uploads
+client       one request: signed, sent, answered, its error translated; the one layer of retries
+documents    the XML that goes both ways
+faults       answers that are errors, in the words of ``backupstore.errors``
+signing, credentials, integrity, endpoint, connection, bandwidth, memory, retry    each one secret
 """

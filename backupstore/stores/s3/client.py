@@ -101,9 +101,8 @@ class Client:
     def _text(self, ask: Ask, keys: Keys) -> bytes:
         endpoint = self.endpoint
         path, query = endpoint.path(ask.key), query_string(ask.query) if ask.query else ""
-        if endpoint.secure or not ask.whole:
-            payload = UNSIGNED if ask.body.size else _NOTHING
-        else:
+        payload = UNSIGNED if ask.body.size else _NOTHING
+        if ask.whole and not endpoint.secure:
             payload = ask.body.sha256
         request = Unsigned(ask.method, path, query, {"host": endpoint.authority, **ask.headers}, payload)
         headers = signed(request, keys, region=endpoint.region, now=self._clock.now())
@@ -150,9 +149,8 @@ class Client:
         error = faults.error_of(fault, ask.operation, ask.key, self.endpoint)
         if fault.code not in faults.DAMAGED and self.integrity.doubts(fault.code, fault.message):
             return Again(_plain(error), at_once=True)
-        if fault.code in faults.EXPIRED and isinstance(error, BackupError):
-            denied = _denied(error, ask)
-            return Again(denied, at_once=True) if self._keys.renewed(keys) != keys else denied
+        if fault.code in faults.EXPIRED and isinstance(error, Denied) and self._keys.renewed(keys) != keys:
+            return Again(error, at_once=True)
         return error
 
 
@@ -166,20 +164,15 @@ def _plain(error: BackupError | Again) -> BackupError:
     return error.error if isinstance(error, Again) else error
 
 
-def _denied(error: BackupError, ask: Ask) -> BackupError:
-    """Some servers answer 400 to an expired session."""
-    if isinstance(error, Denied):
-        return error
-    hint = "The session has ended and there are no newer credentials: renew them, or use an instance role."
-    return Denied(error.message, hint=hint, operation=ask.operation, key=ask.key)
-
-
 def _encoded(lines: list[str]) -> bytes:
     text = "\r\n".join([*lines, "", ""])
     if text.count("\n") != len(lines) + 1:
-        raise Misconfigured(("A setting in [storage] has a line break in it.",), hint="Look at kms_id and storage_class.")
+        raise Misconfigured(
+            ("A setting in [storage] has a line break in it.",), hint="Look at kms_id and storage_class."
+        )
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError as error:
-        raise Misconfigured((f"A setting in [storage] is no plain text: {error.object[error.start : error.end]!r}.",)) from error
-
+        raise Misconfigured(
+            (f"A setting in [storage] is no plain text: {error.object[error.start : error.end]!r}.",)
+        ) from error

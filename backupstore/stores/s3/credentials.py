@@ -104,7 +104,9 @@ class BotocoreKeys:
             ) from error
         except OSError as error:
             raise self._missing(f"{error.strerror}") from error
-        session = botocore.session.Session(profile=self._profile or "default")  # a named profile leaves out the environment
+        session = botocore.session.Session(
+            profile=self._profile or "default"
+        )  # a named profile leaves out the environment
         session.set_config_variable("credentials_file", str(self._key_file))
         return session
 

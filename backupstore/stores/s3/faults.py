@@ -7,7 +7,17 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backupstore.errors import BackupError, Conflict, Corrupt, Denied, Misconfigured, NoSpace, NotFound, Refused, Retryable
+from backupstore.errors import (
+    BackupError,
+    Conflict,
+    Corrupt,
+    Denied,
+    Misconfigured,
+    NoSpace,
+    NotFound,
+    Refused,
+    Retryable,
+)
 from backupstore.stores.answers import absent
 from backupstore.stores.s3.documents import parse
 from backupstore.stores.s3.endpoint import Endpoint
@@ -45,12 +55,15 @@ _ELSEWHERE = frozenset(
 )
 _FULL = frozenset({"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientCapacity"})
 _DAMAGED_TRIES = 4
+_ABSENT, _CONFLICTS, _UNMET, _BEYOND, _SERVERS, _UNKNOWN, _NO_ROOM = 404, 409, 412, 416, 500, 501, 507
 
 _DENIED = {
+    **dict.fromkeys(
+        EXPIRED, "The session has ended and there are no newer credentials: renew them, or use an instance role."
+    ),
     "InvalidAccessKeyId": "The access key is unknown there: check key_file and api_profile, and that host is the right one.",
     "SignatureDoesNotMatch": "The secret key is not the one of this access key: check key_file; check this machine's clock.",
     "RequestTimeTooSkewed": "This machine's clock is wrong: set it (chronyc tracking, timedatectl).",
-    "ExpiredToken": "The session has ended and there are no newer credentials: renew them, or use an instance role.",
     "InvalidObjectState": "The object is archived: restore it from its storage class first, then try again.",
 }
 _DENIED_HINT = (
@@ -102,35 +115,10 @@ def fault_of(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 
 def error_of(fault: Fault, operation: str, key: str, endpoint: Endpoint) -> BackupError | Again:
-    """What to raise for an answer."""
-    what = f"{operation} {key}".rstrip()
-    said = f"{fault.code or fault.status}{f' ({fault.message})' if fault.message else ''}"
-    where = {"operation": operation, "key": key}
-    if fault.code in _ELSEWHERE or fault.status in {301, 307} or _is_other_region(fault, endpoint):
-        return _elsewhere(fault, endpoint)
-    if fault.status == 404 or fault.code in {"NoSuchKey", "NoSuchBucket", "NoSuchUpload"}:  # noqa: PLR2004
-        return _not_there(fault, operation, key, endpoint)
-    match fault.status:
-        case 412:
-            return Unmet(f"{what}: a condition did not hold", **where)
-        case 416:
-            return BeyondEnd(f"{what}: the object ends before that", **where)
-        case 507:
-            return _full(what, said, where)
-    if fault.code in _FULL:
-        return _full(what, said, where)
-    if fault.code in DAMAGED:
-        return Again(_damaged(what, said, where), most=_DAMAGED_TRIES)
-    if fault.code in _AGAIN or fault.status in {408, 429} or (fault.status >= 500 and fault.status != 501):  # noqa: PLR2004
-        return _busy(fault, f"{what}: the store answered {said}", where)
-    if fault.status in {401, 403}:
-        hint = _DENIED.get(fault.code, _DENIED_HINT)
-        denied = Denied(f"{what}: the store at {endpoint} forbids it: {said}", hint=hint, **where)
-        # A byte that flipped in a header looks like this too: one more try tells.
-        return Again(denied, most=2, at_once=True) if fault.code == "SignatureDoesNotMatch" else denied
-    if fault.status == 409:  # noqa: PLR2004
-        return Refused(f"{what}: the store answered {said}", hint=_CONFLICT_HINT, **where)
-    return Misconfigured((f"{what}: the store at {endpoint} does not accept the request: {said}.",), hint=_ODD_HINT)
+    """What to raise for an answer: the first of the kinds of trouble that it is."""
+    about = _About(fault, operation, key, endpoint)
+    kinds = (_elsewhere, _not_there, _not_met, _full, _damaged_body, _busy, _denied, _in_the_way)
+    return next((error for kind in kinds if (error := kind(about))), None) or _odd(about)
 
 
 def unreachable(endpoint: Endpoint, operation: str, key: str, error: OSError) -> BackupError | Again:
@@ -164,44 +152,44 @@ def lost(endpoint: Endpoint, operation: str, key: str, error: OSError) -> Retrya
     )
 
 
-def damaged_on_the_way(operation: str, key: str) -> Corrupt:
+def damaged_on_the_way(operation: str, key: str, said: str = "the checksums differ") -> Corrupt:
     """The checksum of what came, or of what the store says it has, is another one."""
-    return _damaged(f"{operation} {key}", "the checksums differ", {"operation": operation, "key": key})
-
-
-def _busy(fault: Fault, message: str, where: Mapping[str, str]) -> Again:
-    after = fault.headers.get("retry-after", "")
-    hint = "The store is overloaded or in trouble: try again later, with fewer concurrent_transfers."
-    return Again(
-        Retryable(message, hint=hint, **where),
-        after=float(after) if after.isdecimal() else 0.0,
-        unsure=fault.status >= 500,  # noqa: PLR2004
+    return Corrupt(
+        f"{operation} {key}: the bytes changed on the way: {said}",
+        hint="The network or a machine's memory damages data. Try again; use TLS (secure = True) to be sure.",
+        operation=operation,
+        key=key,
     )
 
 
-def _not_there(fault: Fault, operation: str, key: str, endpoint: Endpoint) -> BackupError:
-    if fault.code == "NoSuchBucket" or (not key and fault.code != "NoSuchUpload"):
-        return NoBucket(
-            f"no such bucket: {endpoint.bucket} at {endpoint.authority}",
-            hint="Check bucket_name, host and region in [storage], or make the bucket.",
-            operation=operation,
-            key=key,
-        )
-    if fault.code == "NoSuchUpload":
-        return NoUpload(
-            f"{operation} {key}: the upload was given up by somebody else",
-            hint="A lifecycle rule or another program aborts multipart uploads too soon. Run the same again.",
-            operation=operation,
-            key=key,
-        )
-    return absent(operation, key)
+@dataclass(frozen=True, slots=True)
+class _About:
+    """A fault and the request that it answers."""
+
+    fault: Fault
+    operation: str
+    key: str
+    endpoint: Endpoint
+
+    @property
+    def what(self) -> str:
+        return f"{self.operation} {self.key}".rstrip()
+
+    @property
+    def said(self) -> str:
+        name = self.fault.code or str(self.fault.status)
+        return f"{name} ({self.fault.message})" if self.fault.message else name
+
+    @property
+    def where(self) -> dict[str, str]:
+        return {"operation": self.operation, "key": self.key}
 
 
-def _is_other_region(fault: Fault, endpoint: Endpoint) -> bool:
-    return fault.status in {400, 403} and bool(fault.region) and fault.region != endpoint.region
-
-
-def _elsewhere(fault: Fault, endpoint: Endpoint) -> Misconfigured:
+def _elsewhere(about: _About) -> BackupError | None:
+    fault, endpoint = about.fault, about.endpoint
+    other = fault.status in {400, 403} and bool(fault.region) and fault.region != endpoint.region
+    if not (other or fault.code in _ELSEWHERE or fault.status in {301, 307}):
+        return None
     right = f"it is in {fault.region}" if fault.region else "the store does not say where it is"
     return Misconfigured(
         (f"[storage] region = {endpoint.region}: bucket {endpoint.bucket} is in another one; {right}.",),
@@ -209,17 +197,75 @@ def _elsewhere(fault: Fault, endpoint: Endpoint) -> Misconfigured:
     )
 
 
-def _full(what: str, said: str, where: Mapping[str, str]) -> NoSpace:
-    return NoSpace(f"{what}: the store is full: {said}", hint="Make room there, or raise its quota; purge.", **where)
+def _not_there(about: _About) -> BackupError | None:
+    fault, endpoint = about.fault, about.endpoint
+    if fault.code == "NoSuchUpload":
+        return NoUpload(
+            f"{about.what}: the upload was given up by somebody else",
+            hint="A lifecycle rule or another program aborts multipart uploads too soon. Run the same again.",
+            **about.where,
+        )
+    absent_key = fault.status == _ABSENT or fault.code == "NoSuchKey"
+    if fault.code == "NoSuchBucket" or (absent_key and not about.key):
+        return NoBucket(
+            f"no such bucket: {endpoint.bucket} at {endpoint.authority}",
+            hint="Check bucket_name, host and region in [storage], or make the bucket.",
+            **about.where,
+        )
+    return absent(about.operation, about.key) if absent_key else None
 
 
-def _damaged(what: str, said: str, where: Mapping[str, str]) -> Corrupt:
-    return Corrupt(
-        f"{what}: the bytes changed on the way: {said}",
-        hint="The network or a machine's memory damages data. Try again; use TLS (secure = True) to be sure.",
-        **where,
+def _not_met(about: _About) -> BackupError | None:
+    if about.fault.status == _UNMET:
+        return Unmet(f"{about.what}: a condition did not hold", **about.where)
+    if about.fault.status == _BEYOND:
+        return BeyondEnd(f"{about.what}: the object ends before that", **about.where)
+    return None
+
+
+def _full(about: _About) -> BackupError | None:
+    if about.fault.code not in _FULL and about.fault.status != _NO_ROOM:
+        return None
+    hint = "Make room there, or raise its quota; purge old backups."
+    return NoSpace(f"{about.what}: the store is full: {about.said}", hint=hint, **about.where)
+
+
+def _damaged_body(about: _About) -> Again | None:
+    if about.fault.code not in DAMAGED:
+        return None
+    return Again(damaged_on_the_way(about.operation, about.key, about.said), most=_DAMAGED_TRIES)
+
+
+def _busy(about: _About) -> Again | None:
+    status = about.fault.status
+    server = status >= _SERVERS and status != _UNKNOWN
+    if not (server or about.fault.code in _AGAIN or status in {408, 429}):
+        return None
+    after = about.fault.headers.get("retry-after", "")
+    hint = "The store is overloaded or in trouble: try again later, with fewer concurrent_transfers."
+    error = Retryable(f"{about.what}: the store answered {about.said}", hint=hint, **about.where)
+    return Again(error, after=float(after) if after.isdecimal() else 0.0, unsure=server)
+
+
+def _denied(about: _About) -> BackupError | Again | None:
+    fault = about.fault
+    if fault.status not in {401, 403} and fault.code not in EXPIRED:
+        return None
+    message = f"{about.what}: the store at {about.endpoint} forbids it: {about.said}"
+    denied = Denied(message, hint=_DENIED.get(fault.code, _DENIED_HINT), **about.where)
+    # A byte that flipped in a header looks like a wrong signature: one more try tells.
+    return Again(denied, most=2, at_once=True) if fault.code == "SignatureDoesNotMatch" else denied
+
+
+def _in_the_way(about: _About) -> BackupError | None:
+    if about.fault.status != _CONFLICTS:
+        return None
+    hint = "Nothing was written. An object and a folder of one name cannot both be on this server."
+    return Refused(f"{about.what}: the store answered {about.said}", hint=hint, **about.where)
+
+
+def _odd(about: _About) -> BackupError:
+    return Misconfigured(
+        (f"{about.what}: the store at {about.endpoint} does not accept the request: {about.said}.",),
+        hint="Check storage_class, kms_id, sse_c_key and region in [storage]: not every server knows them.",
     )
-
-
-_ODD_HINT = "Check storage_class, kms_id, sse_c_key and region in [storage]: not every server knows them."
-_CONFLICT_HINT = "Nothing was written. An object and a folder of one name cannot both be on this server."

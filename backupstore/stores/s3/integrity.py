@@ -115,12 +115,15 @@ def matches(headers: Mapping[str, str], body: Body) -> bool:
 
 
 def is_md5_of_content(headers: Mapping[str, str]) -> bool:
-    """Whether the ETag of a one-piece object is its MD5: not where the store encrypts it with keys from elsewhere."""
+    """Whether the ETag of an object in one piece is its MD5."""
+    return not has_keyed_etag(headers) and _MD5.fullmatch(headers.get("etag", "").strip('"')) is not None
+
+
+def has_keyed_etag(headers: Mapping[str, str]) -> bool:
+    """Whether the store encrypts with a key from elsewhere: the ETag is no MD5 then, though it may look like one."""
     if headers.get("x-amz-server-side-encryption", "AES256") != "AES256":
-        return False
-    if "x-amz-server-side-encryption-customer-algorithm" in headers:
-        return False
-    return _MD5.fullmatch(headers.get("etag", "").strip('"')) is not None
+        return True
+    return "x-amz-server-side-encryption-customer-algorithm" in headers
 
 
 class Expected:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
+from typing_extensions import Self
+
 
 class Memory:
     """Bytes to hand out. More than all of it can be had at once only while nobody else has any."""
@@ -64,10 +66,12 @@ class Share:
         self._count(-size)
         self._memory.give_back(size)
 
-    def __enter__(self) -> Share:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._memory.give_back(self._held)
         self._held = 0
 

@@ -67,7 +67,7 @@ class Retrying:
     def _pause(self, again: Again, failures: int) -> float:
         if again.at_once and failures == 1:
             return 0.0
-        ceiling = min(self._patience.longest_pause, self._patience.first_pause * 2 ** min(failures, 30))
+        ceiling = min(self._patience.longest_pause, self._patience.first_pause * (1 << min(failures, 30)))
         return max(min(again.after, _LONGEST_AFTER), ceiling * (0.5 + self._chance() / 2))
 
     def _is_over(self, again: Again, failures: int, waited: float) -> bool:

@@ -103,7 +103,9 @@ def limited(program: Program) -> Iterator[Running]:
 def looking(program: Program) -> Program:
     """Looks every second, where it has to."""
     if subprocess.run(["unshare", "-Ur", "true"], check=False, capture_output=True).returncode:
-        pytest.skip("user namespaces are not allowed here, in which a limit can be set for one process")
+        pytest.fail(
+            "user namespaces are not allowed here (sysctl kernel.unprivileged_userns_clone): a limit is set in one"
+        )
     return Program(program.directory, shipper=("poll_interval = 1", *SLOW))
 
 
