@@ -194,3 +194,11 @@ def test_no_file_brings_anything_but_settings_or_misconfigured(
         said = loaded.warnings
         assert loaded.settings.storage.bucket_name
     assert not [line for line in said if not (str(file) in line or str(beside) in line) or not line.isprintable()]
+
+
+def test_an_option_that_changes_nothing_yet_is_named_when_it_is_set(tmp_path: Path) -> None:
+    text = f"{REQUIRED}max_backup_age = 7\ntransfer_max_bandwidth = 50MB/s\n[logging]\nenabled = true\n"
+    loaded = read(tmp_path, text)
+    # The bandwidth is the default, which nobody asked for.
+    assert loaded.not_obeyed == ("[storage] max_backup_age", "[logging] enabled")
+    assert loaded.warnings == ()

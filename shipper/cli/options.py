@@ -40,6 +40,8 @@ class Globals:
         self._log(as_json=settings.shipper.log_format == "json")
         for warning in loaded.warnings:
             log.warning(warning)
+        if loaded.not_obeyed:
+            log.warning("set, but not obeyed by this version: %s", ", ".join(loaded.not_obeyed))
         storage = settings.storage
         log.debug(
             "settings of %s: %s bucket %s below %s, prefix %s",
