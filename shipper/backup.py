@@ -130,10 +130,12 @@ class _Run:
         attempt = found.latest.attempt if found.latest else 1
         announce(site, backup, "finished", attempt)
         kept = snapshot.tag_of(backup, keep=True) if self.request.keep_snapshot else None
+        forget_snapshot(site)
         self._clear_stale(keep=kept)
         remembered = unfinished(site) or Unfinished()
         remember_last(site, backup)
-        remember_unfinished(site, replace(remembered, names=tuple(n for n in remembered.names if n != backup)))
+        # No snapshot is remembered any more: what was cleared is gone, and what was kept is the operator's now.
+        remember_unfinished(site, Unfinished(tuple(name for name in remembered.names if name != backup)))
         return Report(backup, attempt, totals, 0.0, findings)
 
     def _clear_stale(self, keep: str | None) -> None:
@@ -176,7 +178,7 @@ class _Run:
             opening.write_meta(intent, taken)
             announce_started(site, request.backup, opened.number, self.progress)
             pace = Pace(site, request.backup, opened.deadline)
-            pace.check(ledger.unknown_size())
+            pace.check(ledger.unknown_size)
             rotten = self._upload(ledger, destination, pace)
             findings = self._inspect(ledger, opened.number)
             self.progress.step("writing the manifest")

@@ -165,14 +165,22 @@ def _ours(request: Request, layout: Layout) -> Iterator[None]:
         handle = _open_mark(destination)
         try:
             _check_mark(handle, mark, destination)
-            yield
+            with _clearing(destination):
+                yield
         finally:
-            # It stays behind beside an unfinished download only.
-            if not _content(destination) or (destination / grammar.MANIFEST).exists():
-                (destination / _MARK).unlink(missing_ok=True)
             os.close(handle)
     except OSError as error:
         raise disk_error(error, destination, "download") from error
+
+
+@contextmanager
+def _clearing(destination: Path) -> Iterator[None]:
+    """The mark stays behind beside an unfinished download only."""
+    try:
+        yield
+    finally:
+        if not _content(destination) or (destination / grammar.MANIFEST).exists():
+            (destination / _MARK).unlink(missing_ok=True)
 
 
 def _content(destination: Path) -> set[str]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from shipper.site import Site
 
@@ -91,5 +91,5 @@ def _is_of(site: Site, value: dict[str, Any]) -> bool:
     return (value.get("bucket"), value.get("node")) == (site.bucket, site.name)
 
 
-def _is_texts(value: object) -> bool:
+def _is_texts(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(each, str) for each in value)

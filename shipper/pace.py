@@ -5,6 +5,7 @@ So what cannot be done by then is not begun: the time needed is estimated from h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from backupstore.errors import Refused
@@ -23,11 +24,11 @@ class Pace:
     backup: str
     deadline: float
 
-    def check(self, size: int = 0) -> None:
-        """Refused when the time is over, or does not suffice for so many bytes."""
+    def check(self, size: Callable[[], int] | None = None) -> None:
+        """Refused when the time is over, or does not suffice for so many bytes; they are counted only if it matters."""
         left = self.deadline - self.site.clock.running()
         rate = self._rate() if size else 0.0
-        needed = size / rate if rate else 0.0
+        needed = size() / rate if size and rate else 0.0
         if left > needed:
             return
         hint = "Raise incomplete_grace_days in the [shipper] section on every node and for purge, then use a new name."

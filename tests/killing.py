@@ -37,25 +37,30 @@ def suicide() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """``number`` counts from 1: all calls, or those of one kind (``store.upload``; ``store.`` is every call of it)."""
+    """``number`` counts from 1: all calls, or those of one kind (``store.upload``; ``store.`` is every call of it).
+
+    ``about``: only calls whose first argument, such as a key or a path, has this in it.
+    """
 
     number: int
     when: When = "before"
     kind: str = ""
+    about: str = ""
 
-    def covers(self, kind: str) -> bool:
-        """Whether a call of that kind counts."""
-        return kind.startswith(self.kind) if self.kind.endswith(".") else self.kind in {"", kind}
+    def covers(self, kind: str, argument: object) -> bool:
+        """Whether a call counts."""
+        is_kind = kind.startswith(self.kind) if self.kind.endswith(".") else self.kind in {"", kind}
+        return is_kind and self.about in str(argument)
 
     def __str__(self) -> str:
-        """As a command line has it: ``3:after:store.upload``."""
-        return f"{self.number}:{self.when}:{self.kind}"
+        """As a command line has it: ``3:after:store.upload:Data.db``."""
+        return f"{self.number}:{self.when}:{self.kind}:{self.about}"
 
     @classmethod
     def parse(cls, text: str) -> Point:
         """The other way round."""
-        number, when, kind = text.split(":")
-        return cls(int(number), "after" if when == "after" else "before", kind)
+        number, when, kind, about = text.split(":", 3)
+        return cls(int(number), "after" if when == "after" else "before", kind, about)
 
 
 class Trigger:
@@ -102,7 +107,7 @@ class Trigger:
             self._check()
             self.calls.append(kind)
             self.log.append((kind, argument))
-            if self._at is None or not self._at.covers(kind):
+            if self._at is None or not self._at.covers(kind, argument):
                 return None
             self._matching += 1
             return self._at.when if self._matching == self._at.number else None

@@ -41,7 +41,7 @@ def host_id(address: str) -> str:
 
 
 class RecordedNode:
-    """The node. ``between`` is called between two tables of a snapshot being taken or cleared, to be killed there."""
+    """The node. ``between`` is called again and again while a snapshot is taken or cleared, to be killed there."""
 
     def __init__(self, base: Path) -> None:
         self.base = base
@@ -235,14 +235,16 @@ class RecordedNode:
     def _snapshot_of(self, name: str, tag: str) -> None:
         if self.empty == "tables":
             return
-        for folder in self.folders(name):
-            target = folder / "snapshots" / tag
-            target.mkdir(parents=True)
-            if folder == self.folders(name)[0]:
-                (target / "manifest.json").write_text("{}")
-                (target / "schema.cql").write_text("-- Cassandra's own note")
-            for path in () if self.empty == "files" else sstables.live_below(folder):
-                link = target / path.relative_to(folder)
+        folders = self.folders(name)
+        for folder in folders:
+            (folder / "snapshots" / tag).mkdir(parents=True)
+        notes = folders[0] / "snapshots" / tag
+        (notes / "manifest.json").write_text("{}")
+        (notes / "schema.cql").write_text("-- Cassandra's own note")
+        self.between()
+        for folder in () if self.empty == "files" else folders:
+            for path in sstables.live_below(folder):
+                link = folder / "snapshots" / tag / path.relative_to(folder)
                 link.parent.mkdir(exist_ok=True)
                 os.link(path, link)
 

@@ -57,17 +57,18 @@ class Place:
 def choose(directories: Directories) -> tuple[Place, ...]:
     """The places of a node: its data directories in their order, then the others. Refused when they overlap."""
     data = [path.resolve() for path in directories.data]
-    _refuse_overlap(data, [path.resolve() for path in directories.others])
-    others: list[Path] = []
-    for path in (path.resolve() for path in directories.others):
-        # What lies inside another one of them moves with it.
-        if path not in others and not any(outer == path or outer in path.parents for outer in data):
-            others.append(path)
-    others = [path for path in others if not any(outer in path.parents for outer in others)]
-    owners = _owners([*data, *others])
+    others = list(dict.fromkeys(path.resolve() for path in directories.others))
+    _refuse_overlap(data, others)
+    # What lies inside another one of them moves with it.
+    others = [path for path in others if not any(outer in path.parents for outer in (*data, *others))]
+    try:
+        owners = _owners([*data, *others])
+        works = [_work_folder(path, directories.mounts) for path in (*data, *others)]
+    except OSError as error:
+        raise disk_error(error, Path(os.fsdecode(error.filename or data[0])), "restore") from error
     return tuple(
-        Place(path, _work_folder(path, directories.mounts), path in data, owner)
-        for path, owner in zip([*data, *others], owners, strict=True)
+        Place(path, work, path in data, owner)
+        for path, work, owner in zip([*data, *others], works, owners, strict=True)
     )
 
 
@@ -86,7 +87,7 @@ def _refuse_overlap(data: Sequence[Path], others: Sequence[Path]) -> None:
 def _work_folder(directory: Path, mounts: frozenset[Path]) -> Path:
     parent = _existing(directory.parent)
     apart = directory.exists() and directory.stat().st_dev != parent.stat().st_dev
-    if apart or directory in mounts or not os.access(parent, os.W_OK | os.X_OK):
+    if apart or directory in mounts or not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
         return directory / WORK
     return directory.parent / f"{WORK}-{directory.name}"
 
@@ -146,7 +147,7 @@ def _check_movable(place: Place) -> None:
     for path, is_link in [(place.directory, False), *_entries(place)]:
         if is_link:
             raise _cannot_move(path, "it is a symbolic link, so its files would be left behind")
-        if not os.access(path, os.W_OK | os.X_OK):
+        if not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
             raise Denied(
                 f"{path} may not be changed: wrong user, or its file system is read-only.",
                 hint="Run restore-node as root or as Cassandra's own user; see 'mount' and dmesg for a disk that failed.",

@@ -17,7 +17,7 @@ from shipper.restore.port import Witness
 from shipper.restore.schema_text import SYSTEM_KEYSPACES, differences, gc_grace, table_ids
 
 _SHOWN = 12
-_SNAPSHOT_SECONDS = 120.0
+_SNAPSHOT_SECONDS = 30.0
 """A backup's time is that of its first write, by the store's clock; its snapshot was taken a little before."""
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -230,9 +230,10 @@ def _hostile(what: str, path: str) -> Corrupt:
 
 def read_plan(path: Path, store: ObjectStore, layout: Layout, node: str, backup: str) -> FetchPlan:
     """Read the manifest of a node backup into a plan. NotFound, Corrupt."""
-    plan = FetchPlan(path)
     key = layout.meta(node, backup, grammar.MANIFEST)
-    try:
+    with ExitStack() as failed:
+        plan = FetchPlan(path)
+        failed.callback(plan.close)
         reader = ManifestReader(key)
 
         def take(piece: bytes) -> None:
@@ -242,7 +243,5 @@ def read_plan(path: Path, store: ObjectStore, layout: Layout, node: str, backup:
         store.fetch(key, take)
         for item in reader.finish():
             plan.add(item, layout, node, backup)
-    except BaseException:
-        plan.close()
-        raise
+        failed.pop_all()
     return plan

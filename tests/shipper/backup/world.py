@@ -138,7 +138,7 @@ class World:
         return found
 
     def sections(self, name: str = "monday") -> list[tuple[str, str]]:
-        return [tuple(item) for item in self._items(name) if isinstance(item, TableSection)]
+        return [(item.keyspace, item.table) for item in self._items(name) if isinstance(item, TableSection)]
 
     def _items(self, name: str) -> list[Entry | TableSection]:
         key = self.layout.meta(NAME, name, grammar.MANIFEST)

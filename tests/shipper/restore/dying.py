@@ -23,7 +23,6 @@ _CHANGES = {
     "os.remove": "disk.remove",
     "os.chown": "disk.chown",
     "os.chmod": "disk.chmod",
-    "os.fork": "",
     "open": "disk.open",
 }
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -43,7 +42,9 @@ class _Watch:
         name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
         # A path relative to an open directory is rmtree's.
         if not name or not name.startswith("/") or name.startswith(self.below):
-            self.trigger.around(_CHANGES[event], _nothing)(name)
+            # Renames are told apart by the folder they come from: ``disk.rename.aside`` brings old data back.
+            kind = f"disk.rename.{Path(name).parent.name}" if event == "os.rename" else _CHANGES[event]
+            self.trigger.around(kind, _nothing)(name)
 
 
 def _nothing(_name: str) -> None:

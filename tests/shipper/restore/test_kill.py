@@ -149,7 +149,7 @@ def test_a_failing_restore_is_killed_anywhere_on_its_way_back(template: World, f
 def test_killed_while_undoing_the_same_command_asks_for_the_undo_to_be_finished(template: World, folder: Path) -> None:
     world = fresh(template, folder)
     assert die(world, Point(1, "after", "service.start"), restore)
-    assert die(world, Point(3, "before", "disk.rename"), undo)
+    assert die(world, Point(3, "before", "disk.rename."), undo)
     with pytest.raises(Refused, match="being undone"):
         world.restore()
     world.undo()
@@ -190,7 +190,7 @@ with dying(trigger, world.base):
         Point(9, "after", "store.fetch"),
         Point(1, "before", "service.stop"),
         Point(1, "after", "service.stop"),
-        *(Point(number, "before", "disk.rename") for number in (22, 25, 28, 31, 34)),
+        *(Point(number, "before", "disk.rename.") for number in (22, 25, 28, 31, 34)),
         Point(1, "after", "service.start"),
         Point(3, "before", "disk.rmdir"),
     ],

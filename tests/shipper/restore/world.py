@@ -1,28 +1,19 @@
-"""One node that is only directories, its bucket with a backup, and what must be true of the two after any restore.
-
-``Machine`` is a fake Cassandra that starts only when all of its directories are, to the last byte, as they were before
-the restore or as they were at the backup: a mix of the two is remembered and never starts. Everything it knows lies on
-disk, so that another process, killed for real, sees the same node.
-"""
+"""One node that is only directories, its bucket with a backup, and what must be true of the two after any restore."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 
-from backupstore.core.layout import Layout
-from backupstore.errors import NodeTrouble
+from backupstore.core.layout import Layout, Principal
 from backupstore.ports import ObjectStore
 from backupstore.stores.memory import MemoryBucket
 from shipper.backup import Limits, back_up
 from shipper.begin import Request as BackupRequest
-from shipper.cassandra.port import Identity, Member
 from shipper.progress import Silent
 from shipper.restore import journal as journals
 from shipper.restore.node import Report, restore_node, undo
@@ -33,8 +24,10 @@ from shipper.restore.steps import Machine
 from shipper.site import Site
 from shipper.state import StateDirectory
 from tests.clocks import SettableClock
-from tests.killing import Trigger, killing
-from tests.recorded import NAME, RecordedNode, host_id
+from tests.killing import Point, Trigger, killed, killing
+from tests.recorded import NAME, RecordedNode
+from tests.shipper.restore.dying import dying
+from tests.shipper.restore.fake import Listener, Node, Peers, Service, tree, which
 from tests.sstables import Kind
 
 FEW = ("Data.db", "Digest.crc32", "Index.db", "Statistics.db")
@@ -44,113 +37,9 @@ TABLES = {
     "shop.customers": Kind(components=FEW, index=".customers_by_name"),
     "shop.empty_shelf": Kind(flushed=0),
 }
+
+
 OTHERS = ("commitlog", "hints", "saved_caches", "cdc_raw")
-STRANGER = "00000000-0000-0000-0000-000000000000"
-_BY_CASSANDRA = "-started-"
-
-
-class Listener(Silent):
-    """Remembers what the operator was told."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.steps: list[str] = []
-
-    def step(self, text: str) -> None:
-        self.steps.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    @property
-    def told(self) -> str:
-        return "\n".join(self.warnings)
-
-
-class Node(RecordedNode):
-    """A recorded node that is up while its file ``running`` is there, and who it is stands in its system tables."""
-
-    @property
-    def down(self) -> bool:
-        return not (self.base / "running").exists()
-
-    @down.setter
-    def down(self, value: bool) -> None:
-        if value:
-            (self.base / "running").unlink(missing_ok=True)
-
-    @property
-    def disks(self) -> int:
-        return int(self._memory["disks"])
-
-    def identity(self) -> Identity:
-        found = super().identity()
-        known = any(any(disk.glob("system/local-*/*-Data.db")) for disk in self.data_directories)
-        return found if known else replace(found, host_id=STRANGER)
-
-
-@dataclass
-class Service:
-    """``restore.port.Service``. A file ``broken``: starts fail while the directories are the restored ones."""
-
-    base: Path
-    directories: Directories
-    ill: bool = False
-    missing: tuple[str, ...] = ()
-
-    def stop(self) -> None:
-        (self.base / "running").unlink(missing_ok=True)
-
-    def start(self) -> None:
-        if (self.base / "running").exists():
-            return
-        found = which(self.base, self.directories)
-        if found == "mixed":
-            (self.base / "was-mixed").touch()
-        if found == "mixed" or (found == "new" and (self.base / "broken").exists()):
-            raise NodeTrouble("Cassandra does not start.", hint="It is a fake.", operation="start")
-        self._write_as_cassandra_does()
-        (self.base / "running").touch()
-
-    def _write_as_cassandra_does(self) -> None:
-        run = next(number for number in count(1) if not (self.base / f"run-{number}").exists())
-        (self.base / f"run-{run}").touch()
-        for directory in (*self.directories.data, *self.directories.others):
-            (directory / f"x{_BY_CASSANDRA}{run}").write_bytes(b"of this run")
-            for table in directory.glob("system/local-*"):
-                (table / f"nb{_BY_CASSANDRA}{run}-Data.db").write_bytes(b"of this run")
-
-    def check(self) -> None:
-        if self.ill and which(self.base, self.directories) == "new":
-            raise NodeTrouble("The query gave 0 rows, not 1.", hint="It is a fake.", operation="check")
-
-    def missing_commands(self) -> tuple[str, ...]:
-        return self.missing
-
-
-@dataclass
-class Peers:
-    """``restore.port.Peers``: who is told to be quiet stands in files."""
-
-    base: Path
-    seen: Witness | None = None
-    up: frozenset[str] = frozenset()
-    deaf: frozenset[str] = frozenset()
-
-    def witness(self) -> Witness | None:
-        return self.seen
-
-    def is_up(self, address: str) -> bool:
-        return address in self.up
-
-    def hold_hints(self, address: str) -> bool:
-        if address not in self.deaf:
-            (self.base / f"quiet-{address}").touch()
-        return address not in self.deaf
-
-    def release_hints(self, address: str) -> bool:
-        (self.base / f"quiet-{address}").unlink(missing_ok=True)
-        return address not in self.deaf
 
 
 @dataclass
@@ -205,44 +94,25 @@ class World:
         )
 
     def expect(self, state: str) -> None:
-        """Write down what the directories hold now, as what they may hold: before the restore, or after it."""
+        """Write down what the directories hold now, as what they may hold: before the restore (old), or after it."""
         held = tree(self.directories)
-        if state == "new":
-            held = {path: digest for path, digest in held.items() if path.split("/")[0].startswith("data")}
+        if state != "old":
+            # Cassandra keeps these two keyspaces in its first directory; the recorded node deals them out like others.
+            own = ("data2/system/", "data2/system_schema/")
+            placed = {f"data1{path[5:]}" if path.startswith(own) else path: held[path] for path in held}
+            held = {path: digest for path, digest in placed.items() if path.startswith("data")}
         (self.base / f"expected-{state}.json").write_text(json.dumps(held))
 
     def stands(self) -> str:
-        """``old`` or ``new``; a leftover or a mix is an error."""
+        """``old``, or ``new`` (as the backup monday has it), or another state; a leftover or a mix is an error."""
         assert not (self.base / "was-mixed").exists(), "Cassandra was started on a mix of old and new"
         assert self.journal() is None
         assert not list(self.base.rglob(f"{WORK}*"))
         assert not list(self.base.rglob("*.part"))
         assert not list(self.base.glob("quiet-*"))
         found = which(self.base, self.directories)
-        assert found in {"old", "new"}
+        assert found != "mixed"
         return found
-
-
-def which(base: Path, directories: Directories) -> str:
-    """Whether the directories are as before the restore, as at the backup, or neither."""
-    held = tree(directories)
-    for state in ("old", "new"):
-        expected = base / f"expected-{state}.json"
-        if expected.exists() and json.loads(expected.read_text()) == held:
-            return state
-    return "mixed"
-
-
-def tree(directories: Directories) -> dict[str, str]:
-    """Path → digest of everything that Cassandra would read, but for what this fake itself writes when it starts."""
-    found = {}
-    for directory in (*directories.data, *directories.others):
-        for path in sorted(directory.rglob("*")):
-            parts = path.relative_to(directory).parts
-            if path.is_file() and parts[0] != WORK and "snapshots" not in parts and _BY_CASSANDRA not in path.name:
-                key = "/".join((directory.name, *parts))
-                found[key] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
 
 
 def make_world(base: Path, *, disks: int = 2, prepare: Callable[[Node], None] = lambda _: None) -> World:
@@ -252,8 +122,10 @@ def make_world(base: Path, *, disks: int = 2, prepare: Callable[[Node], None] = 
 
 
 def arrange(base: Path, prepare: Callable[[Node], None] = lambda _: None) -> World:
+    """``make_world`` for a node that is there."""
     node = Node(base)
-    world = open_world(base, MemoryBucket())
+    clock = SettableClock()
+    world = open_world(base, MemoryBucket(clock.now))
     for directory in world.directories.others:
         directory.mkdir()
     (base / "running").touch()
@@ -263,22 +135,27 @@ def arrange(base: Path, prepare: Callable[[Node], None] = lambda _: None) -> Wor
         node.compact(name)
     node.create("shop.newer", Kind(components=FEW))
     prepare(node)
+    grow_old(world)
+    return replace(world, node=Node(base))
+
+
+def grow_old(world: World) -> None:
+    """What the directories hold from now on is what a restore that is taken back must bring back."""
     for directory in world.directories.others:
         (directory / f"{directory.name}-old.db").write_text(f"{directory.name} of the old")
-    world = replace(world, node=Node(base))
     world.expect("old")
-    return world
 
 
 def open_world(base: Path, bucket: MemoryBucket, store: ObjectStore | None = None) -> World:
-    """The world that lies there."""
+    """The world that lies there. The program has the rights of a shipper, the owner all."""
     node = Node(base)
     directories = Directories(node.data_directories, tuple(base / name for name in OTHERS))
-    owner = store or bucket.open(None)
+    layout = Layout()
     return World(
         node=node,
-        store=owner,
-        owner=owner,
+        store=store or bucket.open(Principal.SHIPPER, layout, NAME),
+        owner=store or bucket.open(None),
+        layout=layout,
         directories=directories,
         service=Service(base, directories),
         peers=Peers(base),
@@ -287,10 +164,12 @@ def open_world(base: Path, bucket: MemoryBucket, store: ObjectStore | None = Non
 
 
 def copy_of(world: World, base: Path) -> World:
-    """The same node somewhere else, with the same bucket."""
+    """The same node somewhere else, with a bucket of its own that holds the same."""
     shutil.copytree(world.base, base)
-    copied = open_world(base, MemoryBucket(), world.owner)
-    return replace(copied, clock=world.clock)
+    bucket = MemoryBucket(world.clock.now)
+    for stored in world.owner.list(""):
+        bucket.open(None).put(stored.key, world.owner.read(stored.key).body)
+    return open_world(base, bucket)
 
 
 def ring_of_three(world: World, **changed: object) -> Witness:
@@ -301,5 +180,9 @@ def ring_of_three(world: World, **changed: object) -> Witness:
     return replace(seen, **changed)  # type: ignore[arg-type]  # what the test says
 
 
-def member(address: str, host: str | None = None) -> Member:
-    return Member(address, address, host or host_id(address), "dc1", "r1", (1,), is_up=None)
+def killed_at(world: World, point: Point) -> None:
+    """Begin to restore, and be killed there."""
+    world = replace(world, workers=1)
+    trigger = Trigger(point)
+    with dying(trigger, world.base):
+        assert killed(lambda: world.deadly(trigger).restore())
