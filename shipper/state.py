@@ -19,15 +19,24 @@ from backupstore.errors import Denied, NoSpace, Refused
 
 
 class StateDirectory:
-    """``[shipper] state_dir``, mode 0700."""
+    """``[shipper] state_dir``, mode 0700.
 
-    def __init__(self, path: Path) -> None:
+    Backups run as Cassandra's user and restores as root, who may be the first to come: what root makes here belongs to
+    the owner of ``beside``, a data directory, so that both can use it.
+    """
+
+    def __init__(self, path: Path, beside: Path | None = None) -> None:
         self.path = path
+        self._beside = beside
 
     def prepare(self) -> None:
         """Make the directory. Denied when that is not allowed."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.mkdir(mode=0o700)
+                if self._beside is not None and self._beside.exists():
+                    give_away(self.path, self._beside)
         except OSError as error:
             raise Denied(
                 f"The state directory {self.path} cannot be made: {error.strerror}.",
@@ -72,13 +81,15 @@ class StateDirectory:
 
     def _open_lock(self) -> int:
         try:
-            return os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            give_away(handle, self.path)
         except OSError as error:
             raise Denied(
                 f"The lock file in {self.path} cannot be opened: {error.strerror}.",
                 hint="Run as the user that owns the state directory, or as root.",
                 operation="lock",
             ) from error
+        return handle
 
     def _take(self, handle: int) -> None:
         try:
@@ -126,6 +137,7 @@ def replace_file(path: Path, body: bytes) -> None:
     try:
         handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
+            give_away(handle, path.parent)
             view = memoryview(body)
             while view:
                 view = view[os.write(handle, view) :]
@@ -136,6 +148,13 @@ def replace_file(path: Path, body: bytes) -> None:
         sync_directory(path.parent)
     except OSError as error:
         raise disk_error(error, path, "state") from error
+
+
+def give_away(path: Path | int, like: Path) -> None:
+    """Give a file, or its handle, to the owner of ``like``, where we are root and may."""
+    if os.geteuid() == 0:
+        status = like.stat()
+        os.chown(path, status.st_uid, status.st_gid)
 
 
 def sync_directory(path: Path) -> None:

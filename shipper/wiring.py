@@ -77,7 +77,7 @@ class NodeWiring:
 
     def site(self, store: ObjectStore, layout: Layout, name: str) -> Site:
         """What the verbs work with."""
-        state = StateDirectory(self.settings.shipper.state_dir)
+        state = StateDirectory(self.settings.shipper.state_dir, beside=self.node.data_directories[0])
         return Site(store, layout, self.node, name, state, self.clock, bucket_identity(self.settings.storage))
 
     def directories(self) -> Directories:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backupstore.errors import Misconfigured
+from backupstore.wiring import check_bucket
 from shipper.cli.console import out
 from shipper.cli.logs import Stopped, resumable
 from shipper.cli.options import Globals
@@ -79,6 +80,7 @@ def run_undo(chosen: Globals) -> None:
 
 def _site_and_machine(chosen: Globals) -> tuple[Site, Machine]:
     settings = chosen.settings
+    check_bucket(chosen.store)
     wiring = NodeWiring(settings, chosen.clock)
     site = wiring.site(chosen.store, chosen.layout, chosen.node_name)
     machine = Machine(

@@ -55,7 +55,9 @@ def test_a_bad_name_of_a_node(name: str) -> None:
         names.check_node_name(name, "prefix")
 
 
-@pytest.mark.parametrize(("prefix", "good"), [("", True), ("pp", True), ("p", False), ("a/b", False), ("index", False), ("-", False)])
+@pytest.mark.parametrize(
+    ("prefix", "good"), [("", True), ("pp", True), ("p", False), ("a/b", False), ("index", False), ("-", False)]
+)
 def test_prefixes(prefix: str, *, good: bool) -> None:
     assert (not names.prefix_problems(prefix)) == good
 

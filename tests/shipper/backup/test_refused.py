@@ -140,7 +140,7 @@ def test_the_lock_of_a_killed_process_is_free(world: World) -> None:
     world.state.prepare()
     lock = world.state.path / "lock"
     lock.write_text("backup sunday, process 1\n")
-    world.back_up("monday")
+    assert world.back_up("monday").is_good
 
 
 def test_between_taking_the_lock_and_signing_it_somebody_is_named_all_the_same(world: World) -> None:

@@ -57,6 +57,7 @@ def squatter(tmp_path: Path) -> Iterator[int]:
 def test_what_is_down_can_be_stopped_even_by_a_failing_command(tmp_path: Path) -> None:
     service(tmp_path).stop()
     service(tmp_path, stop=("false",)).stop()
+    assert service(tmp_path).traces() == ()
 
 
 def test_a_process_with_open_files_is_seen(tmp_path: Path, squatter: int) -> None:
