@@ -57,9 +57,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     mistakes = [f"{name}: does not exist"] if absent else []
     mistakes += reading.mistakes() if not absent or path is None else []
     if mistakes:
-        raise Misconfigured(
-            tuple(mistakes), hint=_hint(files.blamed(mistakes), sources, absent=absent)
-        )
+        raise Misconfigured(tuple(mistakes), hint=_hint(files.blamed(mistakes), sources, absent=absent))
     sections = {section: holder(**reading.values[section]) for section, holder in SECTIONS.items()}
     return Loaded(Settings(**sections), (*sources.warnings, *reading.complaints(WARNINGS)), reading.not_yet())
 
