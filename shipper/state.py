@@ -32,8 +32,8 @@ class StateDirectory:
     def prepare(self) -> None:
         """Make the directory. Denied when that is not allowed."""
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileExistsError):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
                 self.path.mkdir(mode=0o700)
                 if self._beside is not None and self._beside.exists():
                     give_away(self.path, self._beside)

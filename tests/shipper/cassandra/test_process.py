@@ -72,7 +72,8 @@ def read(path: Path) -> bytes:
 
 def test_it_is_killed_when_we_are_interrupted(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
-    hanging = script(tmp_path, f"echo $$ >{pid}; exec sleep 60")
+    # Not before it is waited for: what comes while it is being started is Python's to handle.
+    hanging = script(tmp_path, f"sleep 1; echo $$ >{pid}; exec sleep 60")
 
     def interrupt() -> None:
         while not pid.exists() or not pid.read_text().strip():
