@@ -6,7 +6,8 @@ import hashlib
 
 import pytest
 
-from backupstore.core.layout import DataKey, Layout, Principal, RowKey
+from backupstore.core.layout import DataKey, Layout, RowKey
+from backupstore.core.writers import Principal
 from backupstore.errors import Conflict, Denied
 from backupstore.ports import ObjectStore
 from backupstore.stores.memory import MemoryBucket, MemoryStore

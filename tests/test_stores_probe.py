@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backupstore.core.layout import Layout, Principal
+from backupstore.core.layout import Layout
+from backupstore.core.writers import Principal
 from backupstore.ports import ObjectStore, StoredObject
 from backupstore.stores.local import LocalStore
 from backupstore.stores.memory import MemoryBucket, MemoryStore

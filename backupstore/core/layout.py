@@ -14,14 +14,13 @@ bucket and says whose it is: the prefix is one segment, so the number of segment
     P index/{catalog,condemned,holds,…}/…   our documents
     index/announced/<P or ->/F/N/<what>     announcements, always at the root of the bucket
 
-``WRITERS`` says which principal may do what below which prefix; the memory store enforces it in tests.
+Who may write which of them is in ``writers``.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import Enum
 from typing import Literal
 
 from backupstore.core import names
@@ -364,62 +363,3 @@ def _row(backup: str, file: str) -> RowKey | None:
         return None
     key = RowKey(backup, row[1] or row[3], row[2] or row[4])
     return key if file == Layout().row(key).rsplit("/", 1)[1] else None
-
-
-class Principal(Enum):
-    """Who writes to the bucket; one credential each."""
-
-    SHIPPER = "shipper"
-    INDEXER = "indexer"
-    PURGE = "purge"
-    VERIFY = "verify"
-    REPORT = "report"
-    COORDINATOR = "coordinator"
-    OPERATOR = "operator"
-
-
-class Verb(Enum):
-    """What a write does to the key."""
-
-    CREATE = "create"
-    OVERWRITE = "overwrite"
-    DELETE = "delete"
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """One principal may do these things to keys that begin with ``pattern``.
-
-    In ``pattern``, ``{P}`` is the cluster's folder, ``{-}`` its name in announcements, ``{F}`` the node's own name.
-    """
-
-    principal: Principal
-    pattern: str
-    verbs: frozenset[Verb]
-
-    def covers(self, key: str, layout: Layout, node: str) -> bool:
-        """Whether the key lies below the pattern. A pattern with ``{F}`` covers nothing for a nameless principal."""
-        if "{F}" in self.pattern and not node:
-            return False
-        start = self.pattern.replace("{P}", layout.root).replace("{-}", layout.prefix or NO_PREFIX).replace("{F}", node)
-        return key.startswith(start)
-
-
-_CREATE = frozenset({Verb.CREATE})
-_ANY = frozenset(Verb)
-
-WRITERS: tuple[Grant, ...] = (
-    Grant(Principal.SHIPPER, "{P}{F}/", _CREATE),
-    Grant(Principal.SHIPPER, ANNOUNCED + "{-}/{F}/", _CREATE),
-    Grant(Principal.SHIPPER, "{P}index/holds/", _CREATE),
-    Grant(Principal.INDEXER, "{P}index/backup_index/", _ANY),
-    Grant(Principal.INDEXER, "{P}index/latest_backup/", _ANY),
-    Grant(Principal.INDEXER, "{P}index/catalog/", _ANY),
-)
-
-
-def may_write(principal: Principal, verb: Verb, key: str, *, layout: Layout, node: str = "") -> bool:
-    """Whether some grant allows it."""
-    return any(
-        grant.principal is principal and verb in grant.verbs and grant.covers(key, layout, node) for grant in WRITERS
-    )

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, takewhile
 
-from backupstore.core.layout import Layout, Principal, Verb, may_write
+from backupstore.core.layout import Layout
+from backupstore.core.writers import Principal, Verb, may_write
 from backupstore.errors import Denied
 from backupstore.ports import Document, Folder, Sink, Source, StoredObject
 from backupstore.stores.answers import absent, changed, taken, too_large, wrong_size

@@ -12,10 +12,7 @@ from backupstore.core.layout import (
     Layout,
     MetaKey,
     Parsed,
-    Principal,
-    Verb,
     data_key,
-    may_write,
     parse,
     parse_in,
 )
@@ -116,15 +113,3 @@ def test_what_cassandra_could_not_have_made_is_no_data(key: str) -> None:
 def test_attempts_are_numbered() -> None:
     assert MetaKey("n", "b", "attempt-12.json").attempt == 12
     assert MetaKey("n", "b", "attempt-012.json").attempt is None
-
-
-def test_a_shipper_may_only_create_below_its_own_name() -> None:
-    layout = Layout("p")
-    mine = layout.meta("n1", "b", "schema.cql")
-    assert may_write(Principal.SHIPPER, Verb.CREATE, mine, layout=layout, node="n1")
-    assert not may_write(Principal.SHIPPER, Verb.OVERWRITE, mine, layout=layout, node="n1")
-    assert not may_write(Principal.SHIPPER, Verb.DELETE, mine, layout=layout, node="n1")
-    assert not may_write(Principal.SHIPPER, Verb.CREATE, mine, layout=layout, node="n")
-    assert not may_write(Principal.SHIPPER, Verb.CREATE, layout.meta("n10", "b", "x"), layout=layout, node="n1")
-    assert not may_write(Principal.SHIPPER, Verb.CREATE, mine, layout=Layout(), node="n1")
-    assert not may_write(Principal.SHIPPER, Verb.CREATE, mine, layout=layout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backupstore.core.catalog import content
-from backupstore.core.layout import Principal
+from backupstore.core.writers import Principal
 from backupstore.errors import Corrupt
 from backupstore.operations.reading import is_behind, read_backup, read_head, survey
 from tests.operations.stories import Story

@@ -18,7 +18,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from backupstore.core.documents import Mode
-from backupstore.core.layout import Layout, Principal
+from backupstore.core.layout import Layout
+from backupstore.core.writers import Principal
 from backupstore.errors import Refused
 from backupstore.stores.memory import MemoryBucket
 from shipper.backup import Limits

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Attempt, Condemned, Mode, decode, encode
-from backupstore.core.layout import Layout, Principal
+from backupstore.core.layout import Layout
 from backupstore.core.manifest import Entry, TableSection, check_entry, read_manifest
+from backupstore.core.writers import Principal
 from backupstore.errors import NotFound
 from backupstore.ports import ObjectStore, Source, StoredObject
 from backupstore.stores.local import LocalStore

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from backupstore.core.layout import Principal
+from backupstore.core.writers import Principal
 from backupstore.errors import NotFound, Refused
 from backupstore.stores.memory import MemoryBucket
 from shipper.backup import Limits, back_up

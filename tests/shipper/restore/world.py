@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from backupstore.core.layout import Layout, Principal
+from backupstore.core.layout import Layout
+from backupstore.core.writers import Principal
 from backupstore.ports import ObjectStore
 from backupstore.stores.memory import MemoryBucket
 from shipper.backup import Limits, back_up
