@@ -100,4 +100,10 @@ def decide(
 
 
 def _is(stored: StoredObject, known: KnownFile, size: int) -> bool:
-    return (stored.size, stored.modified, stored.digest) == (size, known.modified, known.digest)
+    """Whether the object is the one that was remembered.
+
+    A digest is that of the content, and tells alone: S3 gives the time of a write in other words than in a listing.
+    """
+    if stored.digest is not None:
+        return (stored.size, stored.digest) == (size, known.digest)
+    return (stored.size, stored.modified, known.digest) == (size, known.modified, None)

@@ -108,8 +108,8 @@ class KnownFiles:
     def content_of(self, stored: StoredObject) -> str | None:
         """The sha256 of an object, when it was shipped from here and has not changed since."""
         found = self._db.execute(
-            "SELECT sha256 FROM known WHERE key = ? AND size = ? AND modified = ? AND digest IS ?",
-            (stored.key, stored.size, stored.modified, stored.digest),
+            "SELECT sha256 FROM known WHERE key = ? AND size = ? AND digest IS ? AND (digest NOT NULL OR modified = ?)",
+            (stored.key, stored.size, stored.digest, stored.modified),
         ).fetchone()
         return str(found[0]) if found else None
 
