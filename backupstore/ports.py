@@ -22,12 +22,15 @@ class StoredObject:
 
     ``size`` in bytes; ``modified`` in UTC epoch seconds by the store's clock; ``digest`` in the provider's own form
     (S3: the ETag without quotes, GCS: base64 MD5), ``None`` where the store reports none (a local directory).
+    ``opaque``: the digest tells whether the object is the same one, and is no digest of its content, though it may look
+    like one (S3 with SSE-KMS or SSE-C). A listing cannot know this; ``head``, ``fetch`` and writes can.
     """
 
     key: str
     size: int
     modified: float
     digest: str | None = None
+    opaque: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,14 @@ class ObjectStore(Protocol):
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete exactly these keys, in any order; absent ones are fine. Batched where the store can."""
+        ...
+
+
+class Metrics(Protocol):
+    """Where numbers for monitoring go. A receiver that is down or wrong never fails what is measured."""
+
+    def send(self, key: str, what: str, value: float, *, backup: str) -> None:
+        """One number, by stock's names: ``medusa-node-backup``, ``backup-size``. Never raises."""
         ...
 
 

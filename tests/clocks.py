@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 
 class SettableClock:
     """``ports.Clock``. ``step``: so many seconds pass whenever somebody asks for how long the machine has been running."""
@@ -39,3 +41,16 @@ class SettableClock:
         self._now += seconds
         self._running = 1.0
         self._boots += 1
+
+
+class SharedClock(SettableClock):
+    """The same for several threads: no second that one of them sleeps gets lost."""
+
+    def __init__(self, now: float = 1_800_000_000.0, *, step: float = 0.0) -> None:
+        super().__init__(now, step=step)
+        self._lock = threading.Lock()
+
+    def advance(self, seconds: float) -> None:
+        """Time passes, suspended or not."""
+        with self._lock:
+            super().advance(seconds)

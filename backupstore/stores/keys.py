@@ -16,9 +16,13 @@ def check_key(key: str, operation: str) -> str:
     """Return the key. Refused when no object of ours can have it."""
     if any(part in {"", ".", ".."} for part in key.split("/")):
         raise Refused(f"not an object key: {key!r}", hint=_HINT, operation=operation, key=key)
-    if "\0" in key or any("\ud800" <= character <= "\udfff" for character in key):
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair
+        size = -1
+    if size < 0 or "\0" in key:
         raise Refused(f"not an object key, it is not clean text: {key!r}", hint=_HINT, operation=operation, key=key)
-    if len(key.encode()) > LONGEST:
+    if size > LONGEST:
         raise Refused(f"an object key of more than {LONGEST} bytes: {key[:80]!r}…", hint=_HINT, operation=operation)
     return key
 

@@ -30,7 +30,7 @@ from backupstore.stores.sources import BytesSource
 _PIECE = 1 << 20
 _BATCH = 1000
 _TRIES = 100
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 _NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO})
 
 
@@ -232,7 +232,7 @@ class LocalStore:
                     if not cleared(folder, parts[-1]):
                         raise
                     continue
-                self._tree.sync(folder)
+                self._tree.sync_folder(folder)
                 return
         raise Retryable(
             f"write {b'/'.join(parts).decode()}: its directory, or the unfinished file, was removed again and again",
@@ -245,14 +245,13 @@ class LocalStore:
             try:
                 self._link(part.name, name, src_dir_fd=part.folder, dst_dir_fd=folder)
             except OSError as error:
-                if error.errno in _NO_LINKS:
+                if error.errno in NO_LINKS:
                     with self._tree.locked(parts):
                         must_be_free(folder, name)
                         _rename(part, folder, name)
                     return
                 if not part.named():
                     raise
-            os.unlink(part.name, dir_fd=part.folder)
 
         return give
 

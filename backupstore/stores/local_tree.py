@@ -19,6 +19,7 @@ from pathlib import Path
 
 from backupstore.errors import NotFound
 from backupstore.stores.local_errors import missing_bucket
+from backupstore.stores.local_syncs import FolderSyncs
 
 Parts = tuple[bytes, ...]
 
@@ -55,13 +56,20 @@ class Tree:
 
     def __init__(self, base: Path, sync: Callable[[int], None]) -> None:
         self._base = base
+        self._root_name = os.fsencode(base)
         self.sync = sync
+        self._syncs = FolderSyncs(sync)
         # Directories whose way down from the root is known to be on disk, with device and inode: one that another
         # process removed and made again is synced again. (Not if it got the same inode number; the other process
         # then still syncs it before it answers, so only a power cut in that moment could tell.)
         self._durable: dict[Parts, tuple[int, int]] = {}
         # A bucket that was there and is not any more is a mount that went: nothing may be made in its place.
         self._was_there = False
+
+    def sync_folder(self, handle: int) -> None:
+        """See on disk what was done to this directory before the call."""
+        facts = os.fstat(handle)
+        self._syncs.sync((facts.st_dev, facts.st_ino), handle)
 
     @contextmanager
     def opened(self, parts: Parts) -> Iterator[int]:
@@ -80,10 +88,10 @@ class Tree:
 
         FileNotFoundError when somebody removes one of the directories meanwhile: ask again.
         """
-        handle = self._made_root()
+        handle = self._known(parts)
+        if handle is None:
+            handle = self._walked(parts)
         try:
-            for depth in range(len(parts)):
-                handle = _step(handle, self._made_below(handle, parts[: depth + 1]))
             yield handle
         finally:
             os.close(handle)
@@ -169,6 +177,32 @@ class Tree:
         except OSError:  # not empty; or may not be removed, which harms nobody
             return False
         return True
+
+    def _known(self, parts: Parts) -> int | None:
+        """A handle of a directory that was reached part by part before, and is still the very one."""
+        identity = self._durable.get(parts)
+        if identity is None:
+            return None
+        try:
+            handle = os.open(b"/".join((self._root_name, *parts)), _OPEN_FOLDER)
+        except OSError:
+            return None
+        facts = os.fstat(handle)
+        if (facts.st_dev, facts.st_ino) == identity:
+            return handle
+        os.close(handle)
+        return None
+
+    def _walked(self, parts: Parts) -> int:
+        handle, depth = self._made_root(), 0
+        try:
+            while depth < len(parts):
+                handle = _step(handle, self._made_below(handle, parts[: depth + 1]))
+                depth += 1
+        finally:
+            if depth < len(parts):
+                os.close(handle)
+        return handle
 
     def _made_below(self, above: int, parts: Parts) -> int:
         name, made = parts[-1], False

@@ -1,7 +1,7 @@
 """Does this store keep its conditions? Probed, never assumed.
 
-rclone and old Ceph take a conditional write and ignore the condition. Then two indexers lose each other's updates, and
-one node overwrites what another committed.
+rclone and old Ceph take a conditional write and ignore the condition; others refuse the request. Then two indexers lose
+each other's updates, and one node overwrites what another committed.
 
 One client asking one question after the other cannot tell a store that compares from an adapter that looks first and
 writes then. Such an adapter (libcloud) is declared where stores are chosen, and not probed.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 
-from backupstore.errors import Conflict, NotFound
+from backupstore.errors import Conflict, Misconfigured, NotFound
 from backupstore.ports import Document, ObjectStore
 
 _TRIES = 5
@@ -35,14 +35,17 @@ def probe_compare_and_swap(store: ObjectStore, key: str, revision: str) -> bool:
     """Whether replacing a version that is no longer there is refused, and replacing the right one is not.
 
     ``revision`` is random: where the version is a digest, only new content gives a new one. False as well when other
-    writers come in between each time: what could not be seen is not there.
+    writers come in between each time: what could not be seen is not there; and when the store does not know conditions.
     """
     for _ in range(_TRIES):
-        seen = _probe_document(store, key, revision)
         try:
+            seen = _probe_document(store, key, revision)
             store.replace(key, _body(revision, seen.body), seen.version)
         except Conflict:
             continue  # another prober was faster
+        except Misconfigured:
+            store.put(key, _body(revision, b""))  # what is refused without a condition too has another reason
+            return False
         try:
             store.replace(key, _body(f"{revision}-stale", seen.body), seen.version)
         except Conflict:

@@ -86,30 +86,40 @@ class Racing:
         assert len(together(write_or_read)) == WRITERS
 
     def test_creating_beside_deleting(self, store: ObjectStore, root: str) -> None:
-        def churn(number: int) -> bool:
-            for turn in range(20):
-                key = f"{root}shared/folder/{number}-{turn}"
-                store.create(key, b"here")
-                assert store.read(key).body == b"here"
-                store.delete([key])
-            return True
-
-        assert len(together(churn)) == WRITERS
+        assert len(create_and_delete(store, f"{root}shared/folder/")) == WRITERS
         assert store.entries(root).folders == ()
 
     def test_a_replace_does_not_bring_back_what_is_deleted(self, store: ObjectStore, root: str) -> None:
         for attempt in range(10):
-            key = f"{root}{attempt}"
-            store.create(key, b"here")
-            version = store.read(key).version
-
-            def replace_or_delete(number: int, key: str = key, version: str = version) -> bool:
-                if number % 2:
-                    store.replace(key, b"%d" % number, version)
-                else:
-                    store.delete([key])
-                return True
-
-            together(replace_or_delete)
+            replace_and_delete(store, f"{root}{attempt}")
             with pytest.raises(NotFound):
-                store.head(key)
+                store.head(f"{root}{attempt}")
+
+
+def create_and_delete(store: ObjectStore, folder: str) -> list[int]:
+    """All writers create, read and delete objects of their own in one folder; the numbers of those that could."""
+
+    def churn(number: int) -> bool:
+        for turn in range(20):
+            key = f"{folder}{number}-{turn}"
+            store.create(key, b"here")
+            assert store.read(key).body == b"here"
+            store.delete([key])
+        return True
+
+    return together(churn)
+
+
+def replace_and_delete(store: ObjectStore, key: str) -> list[int]:
+    """Make an object; then half of the writers (the odd ones) replace it by their number, the others delete it."""
+    store.create(key, b"here")
+    version = store.read(key).version
+
+    def replace_or_delete(number: int) -> bool:
+        if number % 2:
+            store.replace(key, b"%d" % number, version)
+        else:
+            store.delete([key])
+        return True
+
+    return together(replace_or_delete)

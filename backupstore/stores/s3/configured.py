@@ -1,0 +1,116 @@
+"""From the settings to a store: every option that is about S3 finds its place here, and only here."""
+
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from backupstore.errors import Misconfigured
+from backupstore.ports import Clock
+from backupstore.settings import Settings
+from backupstore.settings.providers import OWN_ENDPOINT
+from backupstore.settings.storage import StorageSettings
+from backupstore.stores.bandwidth import Bandwidth
+from backupstore.stores.s3.credentials import BotocoreKeys, bundle_of
+from backupstore.stores.s3.endpoint import Endpoint, Style, amazon, own
+from backupstore.stores.s3.options import Encryption, Storing
+from backupstore.stores.s3.pool import Wire
+from backupstore.stores.s3.retry import Patience
+from backupstore.stores.s3.store import S3Store
+
+_READ_TIMEOUT = 60.0
+_SOON = Patience(seconds=3, least=2)
+
+
+def configured(settings: Settings, clock: Clock, *, patient: bool = True) -> S3Store:
+    """The store that is described. Nothing is asked of it yet. ``patient``: it outlives a minute of trouble.
+
+    Misconfigured when options contradict each other, or a file that one names cannot be used.
+    """
+    storage = settings.storage
+    endpoint = endpoint_of(storage)
+    return S3Store(
+        endpoint,
+        BotocoreKeys(clock, profile=storage.api_profile, key_file=storage.key_file),
+        clock,
+        wire=wire_of(settings, endpoint, clock),
+        storing=storing_of(settings),
+        patience=None if patient else _SOON,
+    )
+
+
+def endpoint_of(storage: StorageSettings) -> Endpoint:
+    """Amazon's for ``s3`` and the old names of regions, unless ``host`` names another; else ``host`` and ``port``."""
+    style, region = cast("Style", storage.s3_addressing_style), storage.s3_region
+    if storage.host is None:
+        return amazon(storage.bucket_name, region, style=style)
+    address = (storage.host, storage.port)
+    return own(storage.bucket_name, region, address, secure=storage.secure, style=style)
+
+
+def wire_of(settings: Settings, endpoint: Endpoint, clock: Clock) -> Wire:
+    """How to connect. Amazon's certificate is always checked, as stock does it; others where it is wanted."""
+    storage, ca_file = settings.storage, settings.shipper.ca_file
+    cap = storage.transfer_max_bandwidth
+    return Wire(
+        verify=storage.ssl_verify or ca_file is not None or storage.provider not in OWN_ENDPOINT,
+        ca_file=ca_file or bundle_of(storage.api_profile, storage.key_file),
+        proxy=proxy_for(endpoint),
+        read_timeout=float(storage.read_timeout or _READ_TIMEOUT),
+        bandwidth=Bandwidth(cap, clock) if cap else None,
+    )
+
+
+def proxy_for(endpoint: Endpoint) -> str | None:
+    """The proxy that the environment names for this endpoint, as curl, boto3 and the others read it.
+
+    Misconfigured when it is one that is not spoken here.
+    """
+    proxies = getproxies()
+    found = proxies.get("https" if endpoint.secure else "http") or proxies.get("all")
+    if not found or proxy_bypass(f"{endpoint.host}:{endpoint.port}"):
+        return None
+    url = found if "://" in found else f"http://{found}"
+    if not _is_spoken(url):
+        raise Misconfigured(
+            (f"The proxy that the environment names for {endpoint.authority} is none of the form http://host:port.",),
+            hint="Correct http_proxy, https_proxy or all_proxy, or name the endpoint in no_proxy.",
+        )
+    return url
+
+
+def _is_spoken(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its port is no number
+        return False
+
+
+def storing_of(settings: Settings) -> Storing:
+    """How objects are stored and moved. Misconfigured when they were to be encrypted in two ways."""
+    storage = settings.storage
+    return Storing(
+        storage_class=storage.storage_class,
+        encryption=_encryption(settings),
+        threshold=storage.multi_part_upload_threshold,
+        part_size=storage.multipart_chunksize,
+        parts_at_once=storage.multipart_max_concurrency,
+    )
+
+
+def _encryption(settings: Settings) -> Encryption:
+    storage, by_store = settings.storage, settings.shipper.server_side_encryption is not None
+    ways = {
+        "[storage] kms_id": storage.kms_id is not None,
+        "[storage] sse_c_key": storage.sse_c_key is not None,
+        "[shipper] server_side_encryption": by_store,
+    }
+    wanted = [name for name, is_wanted in ways.items() if is_wanted]
+    if len(wanted) > 1:
+        raise Misconfigured(
+            (f"{' and '.join(wanted)}: objects are encrypted in one way only.",),
+            hint="Keep the one with which the bucket's objects are encrypted, and take the others out.",
+        )
+    return Encryption(kms_id=storage.kms_id, customer_key=storage.sse_c_key, by_store=by_store)

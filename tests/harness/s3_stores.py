@@ -1,0 +1,47 @@
+"""Our store over a bucket of a test server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backupstore.clock import SystemClock
+from backupstore.stores.s3.credentials import FixedKeys, KeySource
+from backupstore.stores.s3.endpoint import own
+from backupstore.stores.s3.options import Storing
+from backupstore.stores.s3.pool import Wire
+from backupstore.stores.s3.retry import Patience
+from backupstore.stores.s3.signing import Keys
+from backupstore.stores.s3.store import S3Store
+from tests.harness.s3_servers import REGION, S3Server
+
+_MIB = 1 << 20
+
+_SOME = Patience(seconds=20)
+
+SMALL_PARTS = Storing(threshold=8 * _MIB, part_size=5 * _MIB, range_size=2 * _MIB)
+"""Parts so small that a test of some MiB has several."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """What is not as usual. ``port``: that of a proxy in front of the server; ``keys``: somebody else's."""
+
+    port: int = 0
+    region: str = REGION
+    keys: KeySource | None = None
+    storing: Storing = SMALL_PARTS
+    wire: Wire | None = None
+    patience: Patience = _SOME
+
+
+def opened(server: S3Server, bucket: str, how: How | None = None) -> S3Store:
+    """The store."""
+    how = how or How()
+    return S3Store(
+        own(bucket, how.region, (server.host, how.port or server.port), secure=server.authority is not None),
+        how.keys or FixedKeys(Keys(server.access, server.secret)),
+        SystemClock(),
+        wire=how.wire or Wire(ca_file=server.authority),
+        storing=how.storing,
+        patience=how.patience,
+    )

@@ -1,0 +1,209 @@
+"""S3 that says no: whose fault it is, and what to do about it. And keys that change while the program runs."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import pytest
+
+from backupstore.errors import BackupError, Conflict, Denied, Misconfigured, NoSpace, NotFound, Refused, Retryable
+from backupstore.ports import ObjectStore
+from backupstore.stores.s3.credentials import FixedKeys
+from backupstore.stores.s3.endpoint import own
+from backupstore.stores.s3.pool import Wire
+from backupstore.stores.s3.retry import Patience
+from backupstore.stores.s3.signing import Keys
+from backupstore.stores.s3.store import S3Store
+from tests.clocks import SettableClock
+from tests.conformance.samples import MIB, whole
+from tests.harness import s3_servers
+from tests.harness.faulty_proxy import Fault, FaultyProxy, faulty_proxy, refusal
+from tests.harness.s3_servers import REGION, S3Server
+from tests.harness.s3_stores import How, opened
+
+VERBS: dict[str, Callable[[ObjectStore], object]] = {
+    "read": lambda store: store.read("a"),
+    "fetch": lambda store: store.fetch("a", lambda _: None),
+    "head": lambda store: store.head("a"),
+    "create": lambda store: store.create("a", b""),
+    "replace": lambda store: store.replace("a", b"", "0" * 32),
+    "put": lambda store: store.put("a", b""),
+    "upload": lambda store: store.upload("a", whole(10)),
+    "upload in parts": lambda store: store.upload("a", whole(9 * MIB)),
+    "list": lambda store: list(store.list("")),
+    "entries": lambda store: store.entries(""),
+    "delete": lambda store: store.delete(["a"]),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
+        running.bucket("refusals")
+        yield running
+
+
+@pytest.fixture
+def proxy(server: S3Server) -> Iterator[FaultyProxy]:
+    with faulty_proxy(server.host, server.port) as running:
+        yield running
+
+
+@pytest.fixture
+def impatient(server: S3Server, proxy: FaultyProxy) -> S3Store:
+    """The store behind the proxy, soon at the end of its patience."""
+    return opened(server, "refusals", How(port=proxy.port, patience=Patience(seconds=0.1, least=2)))
+
+
+@pytest.fixture
+def folder() -> str:
+    return f"{uuid.uuid4().hex}/"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_such_bucket(server: S3Server, verb: str) -> None:
+    with pytest.raises(NotFound) as caught:
+        VERBS[verb](opened(server, "absent"))
+    if verb != "head" and "parts" not in verb:  # its answer has no body that could say so
+        assert "no such bucket: absent" in str(caught.value)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("keys", [Keys("testaccess", "wrong"), Keys("nobody", "wrong")], ids=str)
+def test_wrong_keys_are_denied(server: S3Server, verb: str, keys: Keys) -> None:
+    with pytest.raises(Denied) as caught:
+        VERBS[verb](opened(server, "refusals", How(keys=FixedKeys(keys))))
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_user_without_rights_is_denied(server: S3Server, verb: str) -> None:
+    with opened_user(server) as store, pytest.raises(Denied):
+        VERBS[verb](store)
+
+
+class opened_user:  # noqa: N801 -- reads like a function
+    """The store as a user without rights."""
+
+    def __init__(self, server: S3Server) -> None:
+        self._server = server
+        self._name = f"user{uuid.uuid4().hex[:8]}"
+
+    def __enter__(self) -> S3Store:
+        s3_servers.add_user(self._server, self._name, "usersecret")
+        return opened(self._server, "refusals", How(keys=FixedKeys(Keys(self._name, "usersecret"))))
+
+    def __exit__(self, *_: object) -> None:
+        s3_servers.remove_user(self._server, self._name)
+
+
+def test_rights_are_as_the_policy_says(server: S3Server, folder: str) -> None:
+    """Writing without reading: an answer that gets lost cannot be looked after, and nothing else is missing."""
+    s3_servers.add_user(server, "writer", "writersecret")
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"AWS": ["writer"]},
+        "Action": ["s3:PutObject"],
+        "Resource": ["arn:aws:s3:::policed/*"],
+    }
+    server.bucket("policed")
+    with server.boto() as boto:
+        boto.put_bucket_policy(Bucket="policed", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    store = opened(server, "policed", How(keys=FixedKeys(Keys("writer", "writersecret"))))
+    store.create(f"{folder}a", b"body")
+    store.upload(f"{folder}b", whole(100))
+    for verb in ("read", "list", "delete"):
+        with pytest.raises(Denied):
+            VERBS[verb](store)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_right_region_is_named(server: S3Server, verb: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        VERBS[verb](opened(server, "refusals", How(region="eu-west-9")))
+    if verb not in {"head", "upload in parts"}:
+        assert REGION in caught.value.explained
+    assert "region" in caught.value.explained
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        (refusal(301, "PermanentRedirect", "x-amz-bucket-region: eu-west-3"), Misconfigured, "eu-west-3"),
+        (refusal(307, "TemporaryRedirect"), Misconfigured, "region"),
+        (refusal(400, "IllegalLocationConstraintException"), Misconfigured, "region"),
+        (refusal(403, "RequestTimeTooSkewed"), Denied, "clock"),
+        (refusal(403, "InvalidObjectState"), Denied, "archived"),
+        (refusal(403, "AccountProblem"), Denied, "AccountProblem"),
+        (refusal(400, "ExpiredToken"), Denied, "session"),
+        (refusal(400, "InvalidStorageClass"), Misconfigured, "storage_class"),
+        (refusal(501, "NotImplemented"), Misconfigured, "NotImplemented"),
+        (refusal(507, "XMinioStorageFull"), NoSpace, "full"),
+        (refusal(403, "QuotaExceeded"), NoSpace, "quota"),
+        (refusal(409, "InvalidBucketState"), Refused, "InvalidBucketState"),
+        (b"HTTP/1.1 418 Teapot\r\ncontent-length: 5\r\n\r\nshort", Misconfigured, "short"),
+        (b"HTTP/1.1 503 x\r\ncontent-length: 0\r\n\r\n", Retryable, "503"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Retryable, "not an HTTP answer"),
+        (b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n", Retryable, "colon"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", Retryable, "number"),
+        (b"HTTP/1.1 206 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", Retryable, ""),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("verb", ["read", "create", "list", "fetch", "delete"])
+def test_what_a_store_may_answer(
+    impatient: S3Store, proxy: FaultyProxy, verb: str, expected: tuple[bytes, type[BackupError], str]
+) -> None:
+    store = impatient
+    answer, error, said = expected
+    store._client.integrity.learn(True)  # noqa: FBT003 -- as after a first write
+    proxy.faults.append(Fault(times=99, answer=answer))
+    with pytest.raises(error) as caught:
+        VERBS[verb](store)
+    assert said in caught.value.explained
+    assert caught.value.hint
+
+
+def test_hostile_answers_do_not_get_out(impatient: S3Store, proxy: FaultyProxy) -> None:
+    store = impatient
+    for body in (b"<a>" * 10_000, b"<!DOCTYPE x [<!ENTITY y 'z'>]><x>&y;</x>", b"\xff\x00", b"<ListBucketResult/>"):
+        proxy.faults.append(Fault(answer=b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body))
+        with suppress(BackupError):
+            list(store.list(""))
+        assert not proxy.faults
+
+
+def test_a_listing_that_turns_in_circles_ends(server: S3Server, proxy: FaultyProxy) -> None:
+    store = opened(server, "refusals", How(port=proxy.port))
+    body = b"<L><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken></L>"
+    proxy.faults.append(Fault(times=99, answer=b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body))
+    with pytest.raises(BackupError, match="again and again"):
+        list(store.list(""))
+
+
+def test_a_line_break_in_a_setting_is_refused(server: S3Server, folder: str) -> None:
+    from backupstore.stores.s3.options import Storing  # noqa: PLC0415
+
+    store = opened(server, "refusals", How(storing=Storing(storage_class="A\r\nx-amz-acl: public-read")))
+    with pytest.raises(Misconfigured):
+        store.create(f"{folder}a", b"")
+
+
+def test_a_name_that_cannot_be_resolved_is_said() -> None:
+    endpoint = own("bucket", REGION, ("no-such-host.invalid", 1), secure=False)
+    store = S3Store(
+        endpoint, FixedKeys(Keys("a", "s")), SettableClock(), wire=Wire(), patience=Patience(seconds=1, least=1)
+    )
+    with pytest.raises(Retryable, match="resolved"):
+        store.head("a")
+
+
+def test_conflicts_of_a_folder_and_an_object_are_refused(server: S3Server, folder: str) -> None:
+    store = opened(server, "refusals", How(patience=Patience(seconds=0.1)))
+    store.create(f"{folder}a", b"")
+    with pytest.raises((Refused, Conflict)):
+        store.create(f"{folder}a/b", b"")
