@@ -2,25 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Protocol, runtime_checkable
+
+from backupstore.clock import SystemClock
 from backupstore.core.layout import Layout
-from backupstore.errors import Misconfigured
-from backupstore.ports import ObjectStore
-from backupstore.settings import Settings
+from backupstore.errors import Denied, Misconfigured
+from backupstore.ports import Metrics, ObjectStore
+from backupstore.settings import MonitoringSettings, Settings
+from backupstore.settings.providers import OWN_ENDPOINT
 from backupstore.settings.storage import StorageSettings
+from backupstore.stores.bandwidth import Bandwidth
 from backupstore.stores.local import LocalStore
+from backupstore.stores.local_capped import CappedLocalStore
 
 _DAY = 86_400.0
+_S3 = frozenset({"s3", *OWN_ENDPOINT})
 
 
-def open_store(settings: Settings) -> ObjectStore:
-    """The bucket. Misconfigured when there is no store for the provider in this version."""
+def open_store(settings: Settings, *, patient: bool = True) -> ObjectStore:
+    """The bucket. Misconfigured when there is no store for the provider in this version.
+
+    ``patient``: trouble of the store is waited out, for a minute and more; else it is told soon.
+    """
     storage = settings.storage
     if storage.provider == "local" and storage.base_path is not None:
-        return LocalStore(storage.base_path / storage.bucket_name)
+        base, cap = storage.base_path / storage.bucket_name, storage.transfer_max_bandwidth
+        return CappedLocalStore(base, Bandwidth(cap, SystemClock())) if cap else LocalStore(base)
+    if storage.provider in _S3:
+        return _s3(settings, patient=patient)
     raise Misconfigured(
-        (f"[storage] storage_provider = {storage.storage_provider}: this version ships to local buckets only.",),
-        hint="Use storage_provider = local with base_path on a mount that all nodes share.",
+        (f"[storage] storage_provider = {storage.storage_provider}: there is no store for it in this version.",),
+        hint="Use s3, s3_compatible, s3_rgw or ibm_storage, or local with base_path on a mount that all nodes share.",
     )
+
+
+def _s3(settings: Settings, *, patient: bool) -> ObjectStore:
+    try:
+        from backupstore.stores.s3.configured import configured
+    except ImportError as error:
+        raise Misconfigured(
+            (f"[storage] storage_provider = {settings.storage.storage_provider}: {error.name} is not installed.",),
+            hint="pip install 'medusa-shipper[s3]'",
+        ) from error
+    return configured(settings, SystemClock(), patient=patient)
+
+
+def open_metrics(
+    monitoring: MonitoringSettings,
+    environ: Mapping[str, str],
+    *,
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> Metrics:
+    """Where ``[monitoring]`` sends metrics. ``say`` takes those that go into the log, ``warn`` what keeps the others back."""
+    from backupstore.metrics.dogstatsd import DogStatsd
+    from backupstore.metrics.ffwd import Ffwd
+    from backupstore.metrics.local import Lines, Nowhere
+
+    match monitoring.monitoring_provider:
+        case "dog-statsd":
+            return DogStatsd(environ, warn, with_backup_name=monitoring.send_backup_name_tag)
+        case "ffwd":
+            return Ffwd(warn)
+        case "local":
+            return Lines(say)
+    return Nowhere()
 
 
 def layout_of(settings: Settings) -> Layout:
@@ -40,15 +88,30 @@ def bucket_identity(storage: StorageSettings) -> str:
     return "|".join(parts)
 
 
+@runtime_checkable
+class _Remote(Protocol):
+    """What stores beyond this machine can do beside the port."""
+
+    def look(self) -> None: ...
+
+    def sweep_uploads(self, older_than: float) -> int: ...
+
+
 def check_bucket(store: ObjectStore) -> None:
     """NotFound when the bucket itself is not there, which must not be taken for a bucket without backups."""
-    if isinstance(store, LocalStore) and not store.exists():
-        raise store.missing()
+    if isinstance(store, LocalStore):
+        if not store.exists():
+            raise store.missing()
+    elif isinstance(store, _Remote):
+        with suppress(Denied):  # who may not list the whole bucket may still see a prefix of it
+            store.look()
 
 
 def sweep_unfinished(store: ObjectStore, now: float) -> int:
     """Remove what killed writers left in the bucket a day ago or earlier, where the store does not do so itself."""
-    return store.sweep_incoming(now - _DAY) if isinstance(store, LocalStore) else 0
+    if isinstance(store, LocalStore):
+        return store.sweep_incoming(now - _DAY)
+    return store.sweep_uploads(now - _DAY) if isinstance(store, _Remote) else 0
 
 
 def make_bucket(store: ObjectStore, *, used_before: bool = False) -> None:

@@ -17,6 +17,7 @@ import json
 import os
 import random
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -137,6 +138,12 @@ class RecordedNode:
                 (path.parent / f"{descriptor}-{part}").unlink()
             wanted = [part for part in parts if part != "TOC.txt"]
             self._write(path.parent, descriptor, wanted, f"{turn} {path.parent.name}", size=size)
+
+    def grow(self, name: str, size: int) -> None:
+        """The first SSTable of a table has so many bytes of data from now on."""
+        path = next(path for path in self.live("*-Data.db") if path.parent in self.folders(name))
+        descriptor = path.name.removesuffix("-Data.db")
+        self._write(path.parent, descriptor, self._kind(name).components, f"{self._turn()} {name}", size=size)
 
     def corrupt(self, name: str, component: str) -> Path:
         """The disk turns one byte of the first file of that kind around, and keeps size and times."""
@@ -271,4 +278,6 @@ class RecordedNode:
 
 def _statement(name: str, table_id: str, version: int) -> Statement:
     keyspace, _, table = name.partition(".")
-    return Statement(keyspace, "table", table, f"CREATE TABLE {name} (k int) WITH ID = {table_id}; -- {version}")
+    return Statement(
+        keyspace, "table", table, f"CREATE TABLE {name} (k int) WITH ID = {uuid.UUID(table_id)}; -- {version}"
+    )

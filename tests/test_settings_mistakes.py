@@ -79,7 +79,6 @@ def test_what_is_unknown_is_only_warned_about(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        ("[kubernetes]\nenabled = True\n", "medusa.ini:6: [kubernetes] enabled = True: is not obeyed"),
         ("[grpc]\nenabled = 1\n", "medusa.ini:6: [grpc] enabled = 1: is not obeyed"),
         ("[cassandra]\ncql_username = u\n", "medusa.ini:6: [cassandra] cql_username = u: is not used"),
         ("[cassandra]\ncql_password = p\n", "medusa.ini:6: [cassandra] cql_username: is not used"),
@@ -197,8 +196,8 @@ def test_no_file_brings_anything_but_settings_or_misconfigured(
 
 
 def test_an_option_that_changes_nothing_yet_is_named_when_it_is_set(tmp_path: Path) -> None:
-    text = f"{REQUIRED}max_backup_age = 7\ntransfer_max_bandwidth = 50MB/s\n[logging]\nenabled = true\n"
+    text = f"{REQUIRED}max_backup_age = 7\nhost_file_separator = ,\n[cassandra]\nsstableloader_bin = loader\n"
     loaded = read(tmp_path, text)
-    # The bandwidth is the default, which nobody asked for.
-    assert loaded.not_obeyed == ("[storage] max_backup_age", "[logging] enabled")
+    # The separator is the default, which nobody asked for.
+    assert loaded.not_obeyed == ("[storage] max_backup_age", "[cassandra] sstableloader_bin")
     assert loaded.warnings == ()

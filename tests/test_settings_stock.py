@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import configparser
+import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from backupstore.settings import OPTIONS, load
 from backupstore.settings.sections import SECTIONS
+from tests.harness import stock
 
 NOT_SET = ""
 REQUIRED = None
@@ -126,11 +131,16 @@ SHIPPER = {
     "reconcile_interval": "300",
     "poll_interval": "30",
     "watch": "auto",
+    "listen": NOT_SET,
+    "webhook_secret": NOT_SET,
+    "webhook_secret_file": NOT_SET,
     "nodetool_timeout": "600",
     "start_timeout": "300",
     "stop_timeout": "300",
     "reread_known_files_after_days": "30",
     "log_format": "text",
+    "server_side_encryption": NOT_SET,
+    "ca_file": NOT_SET,
 }
 
 # The example of 2019, as printed in the documentation of the original system, with its keys in force.
@@ -227,3 +237,59 @@ def test_the_example_of_2019_is_understood(tmp_path: Path) -> None:
     assert settings.cassandra.stop_cmd == ("/etc/init.d/cassandra", "stop")
     assert settings.monitoring.monitoring_provider == "ffwd"
     assert (settings.logging.maxbytes, settings.logging.enabled) == (20000000, False)
+
+
+# What stock says of itself: its example as it installs it, and the fields and defaults of its configuration.
+ASK = """
+import json, os
+from medusa import config
+fields = {name: list(section._fields) for name, section in config.CONFIG_SECTIONS.items()}
+os.environ["USER"] = ""
+parsed = config._build_default_config()
+defaults = {name: dict(parsed[name]) for name in parsed.sections()}
+print(json.dumps([fields, defaults]))
+"""
+
+
+@pytest.fixture(scope="module")
+def stocks() -> tuple[dict[str, list[str]], dict[str, dict[str, str]]]:
+    asked = subprocess.run([str(stock.python()), "-c", ASK], capture_output=True, text=True, check=True)
+    fields, defaults = json.loads(asked.stdout.splitlines()[-1])
+    return fields, defaults
+
+
+@pytest.mark.stock
+def test_stock_itself_has_no_other_keys_and_defaults(
+    stocks: tuple[dict[str, list[str]], dict[str, dict[str, str]]],
+) -> None:
+    fields, defaults = stocks
+    assert {section: {key.lower() for key in keys} for section, keys in fields.items()} == {
+        section: set(keys) for section, keys in STOCK.items()
+    }
+    # Of the machine, and not of stock.
+    del defaults["storage"]["fqdn"]
+    said = {(section, key): text for section, keys in defaults.items() for key, text in keys.items() if text}
+    assert {place: STOCK[place[0]][place[1]] for place in said} == said
+
+
+@pytest.mark.stock
+def test_each_key_of_stocks_own_example_is_known() -> None:
+    """Those that are commented out as well; a value for people to fill in becomes one that may stand there."""
+    (example,) = stock.python().parents[1].glob("lib/*/site-packages/medusa-example.ini")
+    keys = re.findall(r"^(?:; ?)?(\w+) ?= ?|^(\[\w+\])$", example.read_text(encoding="utf-8"), re.MULTILINE)
+    section, unknown, seen = "", [], 0
+    known = {(one.section, one.key) for one in OPTIONS}
+    for key, header in keys:
+        section = header.strip("[]") or section
+        seen += bool(key)
+        unknown += [f"[{section}] {key}"] if key and (section, key.lower()) not in known else []
+    assert not unknown
+    assert seen > 60, "the example is read at all"
+
+
+def test_the_example_of_2019_sets_every_key_of_its_documentation() -> None:
+    """Each is in the table of what is obeyed, waits, or is ignored for a reason."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(SEED)
+    known = {(one.section, one.key) for one in OPTIONS}
+    assert {(section, key) for section in parser.sections() for key in parser[section]} <= known

@@ -102,6 +102,16 @@ BAD = [
     ("shipper", "state_dir", "here", "allowed: a path that begins with /"),
     ("shipper", "watch", "always", "allowed: auto, events, poll"),
     ("shipper", "incomplete_grace_days", "0", "is too small"),
+    ("shipper", "listen", "8900", "names no address and port, allowed: an address and a port"),
+    ("shipper", "listen", ":8900", "names no address and port"),
+    ("shipper", "listen", "127.0.0.1:0", "is too small"),
+    ("shipper", "listen", "127.0.0.1:http", "is no whole number"),
+    ("shipper", "listen", "::1:8900", "stands in brackets"),
+    ("shipper", "listen", "0.0.0.0:8900", "can be reached from other machines: set webhook_secret"),
+    ("shipper", "listen", "[::]:8900", "can be reached from other machines"),
+    ("shipper", "listen", "localhost.example:8900", "can be reached from other machines"),
+    ("shipper", "webhook_secret_file", "secret", "allowed: a path that begins with /"),
+    ("shipper", "webhook_secret_file", "/a\nwebhook_secret = b", "keep one of them"),
 ]
 
 

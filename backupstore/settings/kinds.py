@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 import logging
 import re
 import shlex
@@ -15,7 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from backupstore.core import names
 
@@ -40,6 +42,21 @@ class Kind(Generic[T]):
     parse: Callable[[str], T]
     secret: bool = False
     multiline: bool = False
+
+
+class ListenAddress(NamedTuple):
+    """Where a server listens: a name or an IP address, and a port."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can come there. Of a name other than ``localhost`` nobody knows."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 def optional(kind: Kind[T]) -> Kind[T | None]:
@@ -138,7 +155,18 @@ def _monitoring(text: str) -> str | None:
 
 
 def _url(text: str) -> str | None:
-    return None if text in {"", "None"} else _line(text)
+    if text in {"", "None"}:
+        return None
+    parts = urlsplit(_line(text))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("does not begin with http:// or https:// and a host")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("holds more than host, port and path")
+    try:
+        parts.port  # noqa: B018 -- only asking says whether it is one
+    except ValueError:
+        raise ValueError("has a port that is none") from None
+    return text
 
 
 def _argv(text: str) -> tuple[str, ...]:
@@ -156,6 +184,17 @@ def _absolute(text: str) -> Path:
     if not path.is_absolute():
         raise ValueError("depends on the directory the program is started in")
     return path
+
+
+def _listen(text: str) -> ListenAddress:
+    host, colon, port = _line(text).rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("an IPv6 address stands in brackets")
+    if not host or not colon:
+        raise ValueError("names no address and port")
+    return ListenAddress(host, PORT.parse(port))
 
 
 def _segment(text: str) -> str:
@@ -189,9 +228,10 @@ def _sse_c(text: str) -> str:
 
 
 def _log_format(text: str) -> str:
+    record = logging.LogRecord("name", logging.INFO, "file", 1, "message", (), None)
     try:
-        logging.Formatter(_line(text))
-    except ValueError:
+        logging.Formatter(_line(text)).format(record)  # a part that no record has is found only by using it
+    except (ValueError, TypeError):
         raise ValueError("is no format that Python's logging can use") from None
     return text
 
@@ -213,6 +253,7 @@ PREFIX = Kind("name", "one path segment such as cluster-a", _prefix)
 NODES = Kind("name", "the name of a node, or several with commas between them", _node_names)
 HEALTH = Kind("word", "cql, all", _health_check)
 MONITORING = Kind("word", "None, local, dog-statsd, ffwd", _monitoring)
+LISTEN = Kind("address", "an address and a port, such as 127.0.0.1:8900 or [::1]:8900", _listen)
 URL = Kind("URL", "a URL, None, or empty", _url)
 SSE_C = Kind("secret", "the base64 of exactly 32 bytes", _sse_c, secret=True)
 LEVEL = choice(*_LEVELS)

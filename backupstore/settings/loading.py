@@ -16,6 +16,7 @@ from backupstore.errors import Misconfigured
 from backupstore.settings.files import read_both
 from backupstore.settings.logins import with_logins
 from backupstore.settings.options import Option
+from backupstore.settings.pods import with_pod_name
 from backupstore.settings.rules import ERRORS, WARNINGS, Rule
 from backupstore.settings.sections import OPTIONS, SECTIONS, Settings
 from backupstore.settings.sources import Place, Sources, gather
@@ -50,7 +51,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     """
     name = path or DEFAULT_FILE
     files = read_both(name)
-    sources = with_logins(gather(files, environ, overrides))
+    sources = with_pod_name(with_logins(gather(files, environ, overrides)))
     reading = _Reading(sources, str(name))
     absent = not files.exists and (path is not None or reading.lacks_required())
     # Of a file that was named and is not there, nothing else is worth telling.

@@ -26,7 +26,7 @@ def with_logins(sources: Sources) -> Sources:
             continue
         for name in ("username", "password"):
             try:
-                text = _only_line(folder / name)
+                text = only_line(folder / name)
             except (OSError, ValueError) as problem:
                 what = problem.strerror if isinstance(problem, OSError) else str(problem)
                 problems.append(f"{named.where}: {option.show(named.text)}: the file {name} there: {what}")
@@ -48,7 +48,8 @@ def _folder(option: Option, named: Given | None) -> Path | None:
     return found if isinstance(found, Path) else None
 
 
-def _only_line(file: Path) -> str:
+def only_line(file: Path) -> str:
+    """What a file with a secret holds, without its line end. OSError; ValueError, in words that quote nothing of it."""
     try:
         text = file.read_text(encoding="utf-8").strip()
     except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from backupstore.settings.kinds import ListenAddress
 from backupstore.settings.providers import EXACT, OWN_ENDPOINT, PROVIDER, REGIONS, provider_of, region_of
 
 Values = Mapping[str, object]
@@ -72,13 +73,32 @@ def _half_a_login(values: Values) -> str:
     return "is not used: cql_username and cql_password work only together" if half else ""
 
 
-def _kubernetes(values: Values) -> str:
-    how = "the node is not named by POD_IP (set fqdn), and snapshots are taken with nodetool"
-    return f"is not obeyed: {how}" if values["enabled"] else ""
+def _snapshots_by_http(values: Values) -> str:
+    wanted = values["enabled"] and values["cassandra_url"] is None
+    return "is missing; with [kubernetes] enabled, snapshots are taken by HTTP" if wanted else ""
+
+
+def _relative_log(values: Values) -> str:
+    path = values["file"]
+    relative = values["enabled"] and isinstance(path, Path) and not path.is_absolute()
+    return "depends on the directory the program is started in; begin it with /" if relative else ""
 
 
 def _grpc(values: Values) -> str:
     return "is not obeyed: there is no gRPC server" if values["enabled"] else ""
+
+
+def _open_door(values: Values) -> str:
+    listen = values["listen"]
+    if not isinstance(listen, ListenAddress) or listen.is_loopback:
+        return ""
+    bare = values["webhook_secret"] is None and values["webhook_secret_file"] is None
+    return "can be reached from other machines: set webhook_secret or webhook_secret_file as well" if bare else ""
+
+
+def _two_secrets(values: Values) -> str:
+    both = values["webhook_secret"] is not None and values["webhook_secret_file"] is not None
+    return "webhook_secret is set as well; keep one of them" if both else ""
 
 
 _LOADER = ("sstableloader_ts", "sstableloader_tspw", "sstableloader_ks", "sstableloader_kspw")
@@ -93,11 +113,14 @@ ERRORS = (
     Rule("cassandra", ("usercert", "userkey", "certfile"), _client_certificate),
     Rule("grpc", _TLS, _all_or_none(*_TLS)),
     Rule("kubernetes", _TLS, _all_or_none(*_TLS)),
+    Rule("kubernetes", ("cassandra_url", "enabled"), _snapshots_by_http),
+    Rule("shipper", ("listen", "webhook_secret", "webhook_secret_file"), _open_door),
+    Rule("shipper", ("webhook_secret_file", "webhook_secret"), _two_secrets),
 )
 
 WARNINGS = (
     Rule("storage", ("base_path",), _relative),
     Rule("cassandra", _LOGIN, _half_a_login),
-    Rule("kubernetes", ("enabled",), _kubernetes),
+    Rule("logging", ("file", "enabled"), _relative_log),
     Rule("grpc", ("enabled",), _grpc),
 )

@@ -13,13 +13,13 @@ from backupstore.settings import kinds
 from backupstore.settings.cassandra import NODE, NODETOOL, RESTORE, CassandraSettings
 from backupstore.settings.kinds import FLAG, PATH, TEXT, choice, optional, or_default, whole
 from backupstore.settings.options import Option, option, options_of
-from backupstore.settings.storage import StorageSettings
+from backupstore.settings.storage import S3, StorageSettings
 
 NO_SSH = "nothing: no ssh is used"
 NO_GRPC = "nothing: there is no gRPC server"
-NO_K8S = "not yet: management API"
-LOGS = "not yet: log file"
-METRICS = "not yet: metrics"
+SNAPSHOTS = "backup"
+LOGS = "all commands"
+METRICS = "backup"
 CHECKS = "check after a restore"
 SERVE = "serve"
 
@@ -52,9 +52,14 @@ class ChecksSettings:
     expected_result: str | None = option(
         optional(TEXT), "", "values of the first row, with commas between them", CHECKS
     )
-    enable_md5_checks: bool = option(FLAG, "false", "compare digests, not only sizes", "not yet: verify, backup")
+    enable_md5_checks: bool = option(
+        FLAG,
+        "false",
+        "read every file and compare its digest, also where nothing seems to have changed; as `--enable-md5-checks`",
+        "backup; not yet: verify",
+    )
     md5_check_concurrency: int = option(
-        or_default(whole(0, 1000), "1"), "1", "files to hash at once", "not yet: backup"
+        or_default(whole(0, 1000), "1"), "1", "known files that are read again at once; 0 is 1", "backup"
     )
 
 
@@ -63,23 +68,35 @@ class MonitoringSettings:
     """Where metrics go."""
 
     monitoring_provider: str | None = option(
-        kinds.MONITORING, "None", "`ffwd` is from 2019; stock 0.31 refuses it", METRICS
+        kinds.MONITORING,
+        "None",
+        "`dog-statsd`: by UDP to localhost:8125, or as `DD_AGENT_HOST` and `DD_DOGSTATSD_PORT` say; `ffwd`: by UDP to"
+        " 127.0.0.1:19000, which stock 0.31 refuses; `local`: lines in the log, not stock's `metrics.json`",
+        METRICS,
     )
-    send_backup_name_tag: bool = option(FLAG, "False", "tag metrics with the name of the backup", METRICS)
+    send_backup_name_tag: bool = option(
+        FLAG, "False", "tag the metrics of `dog-statsd` with the name of the backup", METRICS
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggingSettings:
-    """A log file beside what goes to stderr."""
+    """A log file beside what goes to stderr. Several processes may write to one."""
 
-    enabled: bool = option(FLAG, "false", "write a log file", LOGS)
-    file: Path = option(PATH, "medusa.log", "the file", LOGS)
-    level: str = option(kinds.LEVEL, "INFO", "what is worth writing", LOGS)
+    enabled: bool = option(FLAG, "false", "write a log file; where that fails, work goes on with a warning", LOGS)
+    file: Path = option(PATH, "medusa.log", "the file, in an existing directory", LOGS)
+    level: str = option(
+        kinds.LEVEL, "INFO", "what is worth writing of what we say ourselves; of libraries warnings, with -vv all", LOGS
+    )
     format: str = option(
         kinds.LOG_FORMAT, "[%(asctime)s] %(levelname)s: %(message)s", "a line, in Python's % style", LOGS
     )
-    maxbytes: int = option(whole(0), "20000000", "a new file begins at this size (stock writes it `maxBytes`)", LOGS)
-    backupcount: int = option(whole(0), "50", "old files to keep (stock writes it `backupCount`)", LOGS)
+    maxbytes: int = option(
+        whole(0), "20000000", "a new file begins at this size, 0: never (stock writes it `maxBytes`)", LOGS
+    )
+    backupcount: int = option(
+        whole(0), "50", "old files to keep, 0: no new file is begun (stock writes it `backupCount`)", LOGS
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,15 +114,31 @@ class GrpcSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesSettings:
-    """Stock's way to take snapshots through the management API."""
+    """Snapshots by HTTP, for a node in a container of its own. Restores go on to use nodetool, start and stop commands."""
 
-    enabled: bool = option(FLAG, "False", "stock: no sudo, snapshots by HTTP, node named by `POD_IP`", NO_K8S)
-    cassandra_url: str | None = option(kinds.URL, "None", "the management API", NO_K8S)
-    use_mgmt_api: bool = option(FLAG, "False", "management API instead of Jolokia", NO_K8S)
-    ca_cert: Path | None = option(optional(PATH), "", "mutual TLS; all three or none", NO_K8S)
-    tls_cert: Path | None = option(optional(PATH), "", "mutual TLS: certificate", NO_K8S)
-    tls_key: Path | None = option(optional(PATH), "", "mutual TLS: key", NO_K8S)
-    pod_ip: str | None = option(optional(TEXT), "", "comes from the variable `POD_IP`; only recorded", NO_K8S)
+    enabled: bool = option(
+        FLAG,
+        "False",
+        "snapshots by HTTP; nodes named by `POD_IP`, or else by their pods as stock does it; needs `cassandra_url`",
+        SNAPSHOTS,
+    )
+    cassandra_url: str | None = option(kinds.URL, "None", "of the management API's snapshots, or of Jolokia", SNAPSHOTS)
+    use_mgmt_api: bool = option(FLAG, "False", "the management API; no: Jolokia", SNAPSHOTS)
+    ca_cert: Path | None = option(
+        optional(PATH),
+        "",
+        "mutual TLS, all three or none: who signs the server's certificate (stock believes any)",
+        SNAPSHOTS,
+    )
+    tls_cert: Path | None = option(optional(PATH), "", "mutual TLS: our certificate", SNAPSHOTS)
+    tls_key: Path | None = option(optional(PATH), "", "mutual TLS: our key", SNAPSHOTS)
+    pod_ip: str | None = option(
+        optional(TEXT),
+        "",
+        "comes from the variable `POD_IP`; if `enabled`, the name of this node, before `fqdn` of the file, and all nodes"
+        " are called by their addresses",
+        "names of nodes",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,15 +164,43 @@ class ShipperSettings:
         whole(1, _MAX_SECONDS), "30", "seconds between looks into a bucket whose writers cannot be seen", SERVE
     )
     watch: str = option(
-        choice("auto", "events", "poll"), "auto", "how new objects in a local bucket are noticed; NFS needs poll", SERVE
+        choice("auto", "events", "poll"),
+        "auto",
+        "how new objects are noticed; `auto`: events of a local disk, else webhooks, else by looking; `poll`: look in any case",
+        SERVE,
     )
-    nodetool_timeout: int = option(whole(1, _MAX_SECONDS), "600", "seconds a nodetool command may take", NODETOOL)
+    listen: kinds.ListenAddress | None = option(
+        optional(kinds.LISTEN), "", "where to take webhooks of MinIO, Ceph RGW or versitygw: address and port", SERVE
+    )
+    webhook_secret: str | None = option(
+        optional(kinds.SECRET), "", "what a webhook has to bring; needed unless `listen` is a loopback address", SERVE
+    )
+    webhook_secret_file: Path | None = option(
+        optional(kinds.ABSOLUTE), "", "a file that holds it, instead; read when `serve` starts", SERVE
+    )
+    nodetool_timeout: int = option(
+        whole(1, _MAX_SECONDS), "600", "seconds a nodetool command, or a snapshot by HTTP, may take", NODETOOL
+    )
     start_timeout: int = option(whole(1, _MAX_SECONDS), "300", "seconds until a started node must be up", RESTORE)
     stop_timeout: int = option(whole(1, _MAX_SECONDS), "300", "seconds until a stopped node must be down", RESTORE)
     reread_known_files_after_days: int = option(
         whole(1, _MAX_DAYS), "30", "days after which an unchanged file is read and checked again", "backup"
     )
     log_format: str = option(choice("text", "json"), "text", "of what goes to stderr", "all commands")
+    server_side_encryption: str | None = option(
+        optional(choice("AES256")),
+        "",
+        "AES256: the store encrypts with keys of its own (SSE-S3); empty: as `kms_id` or `sse_c_key` say, else as the bucket"
+        " is set up",
+        S3,
+    )
+    ca_file: Path | None = option(
+        optional(kinds.ABSOLUTE),
+        "",
+        "certificates of the authorities to trust, in PEM form, instead of the machine's and of `AWS_CA_BUNDLE`; the"
+        " certificate of the endpoint is checked then, whatever `ssl_verify` says",
+        S3,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ COMMAND_LINE: dict[str, Place] = {
     "backup_grace_period_in_days": ("storage", "backup_grace_period_in_days"),
     "ssh_username": ("ssh", "username"),
     "ssh_key_file": ("ssh", "key_file"),
+    "listen": ("shipper", "listen"),
 }
 
 

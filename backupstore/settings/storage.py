@@ -12,8 +12,8 @@ from backupstore.settings.options import option
 from backupstore.settings.providers import DEFAULT_REGION, PROVIDER, Provider, provider_of, region_of
 
 ALL = "all commands"
-S3 = "not yet: S3"
-S3_GCS = "not yet: S3 and GCS"
+S3 = "S3: all commands"
+S3_KEYS = "S3: all commands; not yet: GCS, Azure"
 TRANSFER = "backup, restore, download"
 RETENTION = "not yet: purge"
 
@@ -23,7 +23,10 @@ class StorageSettings:
     """The bucket."""
 
     storage_provider: str = option(
-        PROVIDER, None, "what kind of store the bucket is in", "all commands, for `local`; the others: not yet"
+        PROVIDER,
+        None,
+        "what kind of store the bucket is in",
+        "all commands, for `local` and those of S3; not yet: google_storage, azure_blobs",
     )
     bucket_name: str = option(
         kinds.BUCKET, None, "the bucket or container; for `local` a directory below `base_path`", ALL
@@ -32,7 +35,7 @@ class StorageSettings:
         optional(PATH), "", "the directory that holds the buckets; required for `local`", ALL
     )
     key_file: Path | None = option(
-        optional(PATH), "", "file with credentials: AWS ini, or JSON of a GCS service account or for Azure", S3_GCS
+        optional(PATH), "", "file with credentials: AWS ini, or JSON of a GCS service account or for Azure", S3_KEYS
     )
     prefix: str | None = option(
         optional(kinds.PREFIX), "", "one path segment before all keys; each cluster needs its own", ALL
@@ -74,7 +77,10 @@ class StorageSettings:
         kinds.choice("auto", "path", "virtual"), "auto", "how the bucket stands in the URL", S3
     )
     transfer_max_bandwidth: int | None = option(
-        optional(SIZE), "50MB/s", "bytes a second, per process, each way; empty: no limit", "not yet: bandwidth cap"
+        optional(SIZE),
+        "50MB/s",
+        "bytes a second, per process, each way, on local buckets too; empty: no limit",
+        TRANSFER,
     )
     concurrent_transfers: int = option(whole(1, 1000), "8", "files at once; stock's default is 1", TRANSFER)
     multi_part_upload_threshold: int = option(

@@ -19,8 +19,9 @@ What is only ours is the section `[shipper]`. It stands in a companion beside th
 stock, `[shipper]` may as well stand in the main file. A key that both files set is a mistake, and so is any other
 section in the companion.
 
-**This release (0.1.0) knows local buckets only.** Every key is read and checked. What then obeys it stands in the last
-column: a key with "not yet" has no effect in this release, one with "nothing" never has.
+Every key of stock's is read and checked. What then obeys it stands in the last column: a key with "not yet" has no
+effect in this release (0.1.0), and a warning names it where it is set; one with "nothing" never has, for the reason
+beside it. All the others are obeyed.
 
 - Command line goes before environment, environment before the files, files before default.
 - Every option can be set by a variable, `MEDUSA_<SECTION>_<KEY>`: `MEDUSA_STORAGE_BUCKET_NAME`. With all required ones
@@ -37,9 +38,21 @@ column: a key with "not yet" has no effect in this release, one with "nothing" n
 
 Where we differ from stock on purpose: `concurrent_transfers` is 8, not 1. `health_check = thrift`, a part of the
 `sstableloader_*` or TLS options without the rest, an old S3 region name that nobody knows, a provider with an endpoint
-of its own but no `host`, and `nodetool_ssl` with any yes but the exact `true` are errors; stock ignores them or fails
-later.
+of its own but no `host`, `[kubernetes] enabled` without `cassandra_url`, a log format that no line can be written in,
+and `nodetool_ssl` with any yes but the exact `true` are errors; stock ignores them or fails later.
+`transfer_max_bandwidth` holds for local buckets too, and `monitoring_provider = ffwd` works as it did in 2019.
+`ca_cert` of `[kubernetes]` is obeyed: stock believes any certificate there. With `[kubernetes] enabled`, `backup` needs
+no nodetool; `restore-node` stops and starts Cassandra by `stop_cmd` and `start_cmd` all the same. Nothing is ever an
+error because a log file cannot be written or a receiver of metrics is down.
+
+## Metrics
+
+`backup` sends, by the names of stock: `medusa-node-backup.backup-duration` (seconds), `backup-size` (bytes of all
+files), `backup-error` (0, or 1 however the backup ended without being good); and of its own `backup-corrupt`, the number
+of components that the disk has spoilt.
 """
+
+_OPTIONS = "They stand before the command; `--listen` is one of `serve`."
 
 
 def settings_table() -> str:
@@ -57,7 +70,7 @@ def _variables() -> str:
 
 def _command_line() -> str:
     rows = [f"| `--{name.replace('_', '-')}` | `[{place[0]}] {place[1]}` |" for name, place in COMMAND_LINE.items()]
-    return "\n".join(["## Options of every command", "", "| Option | Sets |", "|---|---|", *rows, ""])
+    return "\n".join(["## Options of the command line", "", _OPTIONS, "", "| Option | Sets |", "|---|---|", *rows, ""])
 
 
 def _section(name: str, options: list[Option]) -> str:

@@ -22,8 +22,7 @@ from shipper.cassandra import cql, data_directories, wire
 from shipper.cassandra.configuration import Configuration
 from shipper.cassandra.cql import CqlAccess, Session
 from shipper.cassandra.naming import Naming
-from shipper.cassandra.nodetool import Nodetool
-from shipper.cassandra.port import Identity, Member, Schema, TableFolder
+from shipper.cassandra.port import Identity, Member, Schema, SnapshotCommands, TableFolder
 
 Answer = TypeVar("Answer")
 
@@ -36,10 +35,12 @@ _ALWAYS_THERE = ("system", "local")
 class LocalNode:
     """``port.CassandraNode`` on a real node of Cassandra 4.0 to 5.0."""
 
-    def __init__(self, configuration: Configuration, access: CqlAccess, nodetool: Nodetool, naming: Naming) -> None:
+    def __init__(
+        self, configuration: Configuration, access: CqlAccess, commands: SnapshotCommands, naming: Naming
+    ) -> None:
         self._configuration = configuration
         self._access = access
-        self._nodetool = nodetool
+        self._commands = commands
         self._naming = naming
         self._stack: ExitStack | None = None
         self._kept: Session | None = None
@@ -97,7 +98,7 @@ class LocalNode:
         return self._ask(Session.schema)
 
     def snapshot(self, tag: str, *, keyspaces: Sequence[str] = (), tables: Sequence[str] = ()) -> None:
-        """Take a snapshot, and find it on disk: nodetool may take less than it was asked for, or do it elsewhere.
+        """Take a snapshot, and find it on disk: Cassandra may take less than it was asked for, or do it elsewhere.
 
         A failure may leave a part of it behind, which ``clear_snapshot`` removes.
         """
@@ -110,12 +111,12 @@ class LocalNode:
                 operation="snapshot",
             )
         single = [table for table in tables if table.partition(".")[0] not in keyspaces]
-        self._nodetool.snapshot(tag, keyspaces=keyspaces, tables=single)
+        self._commands.snapshot(tag, keyspaces=keyspaces, tables=single)
         absent = self._absent(tag, keyspaces, single)
         if absent:
-            self._nodetool.clear_snapshot(tag)
+            self._commands.clear_snapshot(tag)
             raise NodeTrouble(
-                f"nodetool took the snapshot {tag}, but {absent} is not in it.",
+                f"Cassandra took the snapshot {tag}, but {absent} is not in it.",
                 hint="Compare data_file_directories in the file that config_file in medusa.ini names with the ones that"
                 " Cassandra uses (head of system.log). A keyspace without tables cannot be backed up.",
                 operation="snapshot",
@@ -128,10 +129,10 @@ class LocalNode:
     def clear_snapshot(self, tag: str) -> None:
         """Remove a snapshot from every table, and see that it is gone. An unknown tag is fine."""
         _check_names(tag, (), ())
-        self._nodetool.clear_snapshot(tag)
+        self._commands.clear_snapshot(tag)
         if tag in self.snapshot_tags(tag):
             raise NodeTrouble(
-                f"nodetool cleared the snapshot {tag}, but it is still on disk.",
+                f"Cassandra cleared the snapshot {tag}, but it is still on disk.",
                 hint=f"Look for the directories named snapshots/{tag} below the data directories, and for other users'"
                 " files in them; remove them by hand when no backup runs.",
                 operation="snapshot",

@@ -95,6 +95,18 @@ class TableFolder:
     path: Path
 
 
+class SnapshotCommands(Protocol):
+    """How Cassandra is told about snapshots: by nodetool, the management API or Jolokia."""
+
+    def snapshot(self, tag: str, *, keyspaces: Sequence[str] = (), tables: Sequence[str] = ()) -> None:
+        """Take a snapshot of everything, of keyspaces, or of ``ks.table`` s. It flushes first."""
+        ...
+
+    def clear_snapshot(self, tag: str) -> None:
+        """Remove a snapshot from every table. One that does not exist is fine."""
+        ...
+
+
 class CassandraNode(Protocol):
     """The node beside us."""
 

@@ -1,4 +1,6 @@
-"""What goes to stderr, as lines for people or as JSON for log collectors; and the signals that end a command.
+"""What goes to stderr, as lines for people or as JSON for log collectors, and into the log file of ``[logging]``.
+
+Also the signals that end a command.
 
 An error of ours travels in a record as ``extra={"error": error}``, so that its hint, operation and key end up where
 each format has a place for them; a hint without an error as ``extra={"hint": …}``.
@@ -14,10 +16,13 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import TextIO
 
 from backupstore.errors import BackupError, Misconfigured
+from backupstore.settings import LoggingSettings
+from shipper.cli.logfile import LogFile
 
 log = logging.getLogger("medusa-shipper")
 
@@ -54,14 +59,36 @@ def resumable(hint: str) -> Iterator[None]:
         raise
 
 
-def set_up(*, as_json: bool, timestamps: bool, verbosity: int) -> None:
-    """Send everything that is logged to stderr, in place of what was set up before."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What the options before a command, and the settings, say about what is logged."""
+
+    as_json: bool
+    timestamps: bool
+    verbosity: int
+
+
+def set_up(wishes: Wishes, file: LoggingSettings | None = None) -> None:
+    """Send everything that is logged to stderr, and to the log file if it is wanted, in place of what was set up before.
+
+    ``level`` of the file is about what we say; libraries get through there as they do on stderr.
+    """
+    verbosity, ours = wishes.verbosity, logging.INFO if wishes.verbosity == 0 else logging.DEBUG
     handler = _ToStderr()
-    handler.setFormatter(_Json() if as_json else _Text(_STAMPED if timestamps else _PLAIN, "%Y-%m-%d %H:%M:%S"))
+    stamped = _STAMPED if wishes.timestamps else _PLAIN
+    handler.setFormatter(_Json() if wishes.as_json else _Text(stamped, "%Y-%m-%d %H:%M:%S"))
+    handler.addFilter(lambda record: record.levelno >= ours or record.name.partition(".")[0] != log.name)
+    handlers: list[logging.Handler] = [handler]
+    levels = [ours]
+    if file is not None and file.enabled:
+        log_file = LogFile(file, log)
+        log_file.setFormatter(_Text(file.format))
+        handlers.append(log_file)
+        levels.append(log_file.level or 1)  # a logger takes NOTSET for its parent's level
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = handlers
     root.setLevel(logging.WARNING if verbosity < _VERY else logging.DEBUG)
-    log.setLevel(logging.INFO if verbosity == 0 else logging.DEBUG)
+    log.setLevel(min(levels))
     # The driver tells of every closed connection, watchdog of its own threads ending; what matters of it reaches the
     # operator as an error of ours.
     logging.getLogger("cassandra").setLevel(logging.ERROR if verbosity < _VERY else logging.DEBUG)

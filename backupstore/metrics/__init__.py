@@ -1,0 +1,1 @@
+"""Where numbers about backups go: each module is one provider of ``[monitoring]`` behind ``ports.Metrics``."""
