@@ -20,6 +20,7 @@ from backupstore.operations.index import index
 from backupstore.operations.reconcile import ReconcileReport, prefixes, reconcile
 from backupstore.ports import Clock, ObjectStore
 from backupstore.stores.probe import probe_compare_and_swap
+from backupstore.stores.single import SingleWriterStore
 from backupstore.wiring import check_bucket, sweep_unfinished
 from shipper.watching import EventsLost, Watcher
 
@@ -44,6 +45,11 @@ class Server:
     _due: float = field(default=0.0, init=False)
     _swept: float | None = field(default=None, init=False)
     _has_begun: bool = field(default=False, init=False)
+    _written: ObjectStore = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Believe that the store keeps conditions until it was asked."""
+        self._written = self.store
 
     def run(self, watcher: Watcher) -> NoReturn:
         """Serve until a signal ends it. What no waiting will mend is raised, if it is so from the start."""
@@ -71,14 +77,14 @@ class Server:
     def once(self) -> bool:
         """Reconcile everything once; whether all of it went well."""
         check_bucket(self.store)
-        self._warn_without_conditional_writes()
+        self._probe_conditional_writes()
         return self._reconcile(self._clusters())
 
     def _look_at_all(self, watcher: Watcher) -> None:
         """Watch first, look second: what is written in between is seen at least once."""
         check_bucket(self.store)
         if not self._has_begun:
-            self._warn_without_conditional_writes()
+            self._probe_conditional_writes()
         clusters = self._clusters()
         watcher.follow(clusters)
         self._reconcile(clusters)
@@ -110,26 +116,24 @@ class Server:
         for subject in wanted:
             by_prefix.setdefault(subject.prefix, set()).add(subject)
         for prefix, ours in sorted(by_prefix.items()):
-            try:
-                report = index(self.store, ours, now=self.clock.now(), revision=self.revision)
-            except BackupError as error:
+            report = index(self._written, ours, now=self.clock.now(), revision=self.revision)
+            failed = report.failed.keys()
+            if failed:
                 check_bucket(self.store)
-                if not ours <= self._failed:
-                    _log.error("index of %s: %s", _named(prefix), error.message, extra={"error": error})
-                self._failed |= ours
                 self._try_again = self.clock.running() + _TRY_AGAIN
-            else:
-                self._failed -= ours
-                if report.written or report.removed:
-                    shown = ", ".join(sorted(f"{subject.backup} of {subject.node}" for subject in ours))
-                    _log.info("indexed %s", shown)
+            for error in dict.fromkeys(report.failed[subject] for subject in sorted(failed - self._failed)):
+                _log.error("index of %s: %s", _named(prefix), error.message, extra={"error": error})
+            self._failed = (self._failed - ours) | failed
+            done = ours - failed
+            if done and (report.written or report.removed):
+                _log.info("indexed %s", ", ".join(sorted(f"{subject.backup} of {subject.node}" for subject in done)))
 
     def _reconcile(self, clusters: Iterable[str]) -> bool:
         """Reconcile each, and tell what was repaired. False when one failed, or holds what cannot be read."""
         good = True
         for prefix in clusters:
             try:
-                report = reconcile(self.store, Layout(prefix), now=self.clock.now(), revision=self.revision)
+                report = reconcile(self._written, Layout(prefix), now=self.clock.now(), revision=self.revision)
             except BackupError as error:
                 check_bucket(self.store)
                 good = False
@@ -156,11 +160,12 @@ class Server:
             if count:
                 _log.info("removed %d unfinished files that killed writers had left", count)
 
-    def _warn_without_conditional_writes(self) -> None:
+    def _probe_conditional_writes(self) -> None:
         key = Layout(self.prefix or "").catalog_probe()
         if not probe_compare_and_swap(self.store, key, self.revision()):
+            self._written = SingleWriterStore(self.store)
             _log.warning(
-                "this store ignores conditional writes: run no second 'serve' and no 'build-index' beside this one"
+                "this store knows no conditional writes: run no second 'serve' and no 'build-index' beside this one"
             )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from backupstore.core.events import ObjectEvent, from_directory
 from backupstore.core.layout import ANNOUNCED, Layout
@@ -45,21 +45,35 @@ class Watcher(Protocol):
         ...
 
 
-def is_remote(path: Path, mounts: Path = _MOUNTS) -> bool:
-    """Whether other machines may write there unseen: it lies on a network file system, or on one in user space."""
-    best, kind = Path(), ""
+class Mount(NamedTuple):
+    """What is mounted where a path lies."""
+
+    point: Path
+    kind: str
+    options: tuple[str, ...]
+
+
+def mount_of(path: Path, mounts: Path = _MOUNTS) -> Mount:
+    """The file system that a path lies on."""
+    best = Mount(Path(), "", ())
     for line in mounts.read_bytes().splitlines():
         fields = line.split(b" ")
         point = Path(_OCTAL.sub(lambda octal: bytes([int(octal[1], 8)]), fields[1]).decode(errors="surrogateescape"))
         # Of two mounts on one point, the later one hides the other.
-        if path.is_relative_to(point) and len(point.parts) >= len(best.parts):
-            best, kind = point, fields[2].decode()
+        if path.is_relative_to(point) and len(point.parts) >= len(best.point.parts):
+            best = Mount(point, fields[2].decode(), tuple(fields[3].decode(errors="replace").split(",")))
+    return best
+
+
+def is_remote(path: Path, mounts: Path = _MOUNTS) -> bool:
+    """Whether other machines may write there unseen: it lies on a network file system, or on one in user space."""
+    kind = mount_of(path, mounts).kind
     return kind in _REMOTE or kind.startswith("fuse.")
 
 
-def watched_folders(prefixes: Iterable[str]) -> tuple[str, ...]:
+def watched_folders(prefixes: Iterable[str], announced: str = ANNOUNCED) -> tuple[str, ...]:
     """The folders that tell of every backup of these clusters."""
-    return (ANNOUNCED, *(Layout(prefix).all_rows() for prefix in prefixes))
+    return (announced, *(Layout(prefix).all_rows() for prefix in prefixes))
 
 
 class Presence:
@@ -89,20 +103,32 @@ class Presence:
 
 
 class Poller:
-    """Looks again and again, every ``interval`` seconds."""
+    """Looks again and again, every ``interval`` seconds, into any store: one listing of each watched folder.
 
-    def __init__(self, store: ObjectStore, clock: Clock, interval: float, check: Callable[[], None]) -> None:
+    ``check`` is asked before each look, and while waiting. ``announced``: where to look for announcements.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        clock: Clock,
+        interval: float,
+        check: Callable[[], None],
+        *,
+        announced: str = ANNOUNCED,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._interval = interval
         self._check = check
+        self._announced = announced
         self._folders: set[str] = set()
-        self._seen: dict[str, float] = {}
+        self._seen: dict[str, tuple[float, str | None]] = {}
         self._due = clock.running() + interval
 
     def follow(self, prefixes: Iterable[str]) -> None:
         """Also list these clusters; what lies there already is known to whoever looks after this."""
-        new = set(watched_folders(prefixes)) - self._folders
+        new = set(watched_folders(prefixes, self._announced)) - self._folders
         self._seen |= self._list(new)
         self._folders |= new
 
@@ -120,6 +146,9 @@ class Poller:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _list(self, folders: Iterable[str]) -> dict[str, float]:
+    def _list(self, folders: Iterable[str]) -> dict[str, tuple[float, str | None]]:
         self._check()
-        return {stored.key: stored.modified for folder in folders for stored in self._store.list(folder)}
+        # Some stores tell times in whole seconds only: the digest tells what was written twice within one.
+        return {
+            stored.key: (stored.modified, stored.digest) for folder in folders for stored in self._store.list(folder)
+        }

@@ -80,6 +80,17 @@ class CorruptFile(Value):
     why: str
 
 
+class Damaged(Own):
+    """``meta/damaged``: so many components of a finished backup were overwritten or deleted since; of very many not all."""
+
+    node: str
+    backup: str
+    by: str
+    at: float
+    count: int = Field(ge=1)
+    files: tuple[CorruptFile, ...] = ()
+
+
 class Announcement(Own):
     """``index/announced/…``."""
 

@@ -1,8 +1,9 @@
 """What a bucket, a directory or a timer tells us, in one shape; and which node backups to look at because of it.
 
 An event is a hint: it may come late, twice, out of order or never, and anybody who can write a key can cause one. So
-nothing but the key is used, and only to learn *where to look*. Each kind of host turns its own messages into
-``ObjectEvent``: a directory here, the clouds' messages in functions of their own beside it.
+nothing but the key is used, and only to learn *where to look*: no size, no ETag, no sequencer, each of which some sender
+leaves out or writes in a way of its own. Each kind of host turns its own messages into ``ObjectEvent``: a directory
+here, what speaks S3 in ``notifications``.
 """
 
 from __future__ import annotations
@@ -15,18 +16,15 @@ from backupstore.core.layout import AnnouncedKey, MetaKey, RowKey, parse
 
 Kind = Literal["created", "removed"]
 _DATA_FOLDERS = frozenset({"data", "data-v"})
+_LONGEST = 255  # bytes of one name; with three of them, every key that an indexer asks for is one that stores take
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectEvent:
-    """Something happened to an object. All but ``kind`` and ``key`` is for logs: not every host knows it."""
+    """Something happened to an object."""
 
     kind: Kind
     key: str
-    size: int | None = None
-    version: str | None = None
-    sequencer: str | None = None
-    at: float | None = None
 
 
 class Subject(NamedTuple):
@@ -58,4 +56,14 @@ def _subject(key: str) -> Subject | None:
         return None
     subject = Subject(parsed.prefix, parsed.key.node, parsed.key.backup)
     # A table directory called "meta" makes a data key look like one of a node backup.
-    return None if _DATA_FOLDERS & {subject.node, subject.backup} else subject
+    if _DATA_FOLDERS & {subject.node, subject.backup} or not all(_is_storable(name) for name in subject):
+        return None
+    return subject
+
+
+def _is_storable(name: str) -> bool:
+    """Whether a store takes keys with this name; otherwise each look at such a subject would fail, for ever."""
+    try:
+        return len(name.encode()) <= _LONGEST
+    except UnicodeEncodeError:  # JSON can say half a character
+        return False

@@ -35,9 +35,12 @@ DIFFERENTIAL = "differential"
 MANIFEST = "manifest.json"
 DESCRIBE = "describe.cql"
 ABANDONED = "abandoned"
+DAMAGED = "damaged"
 BACKUP_NAME = "backup_name.txt"
 DIFFERENTIAL_MARKERS = frozenset({DIFFERENTIAL, "incremental"})
-META_FILES = frozenset({SCHEMA, TOKENMAP, SERVER_VERSION, MANIFEST, DESCRIBE, ABANDONED}) | DIFFERENTIAL_MARKERS
+META_FILES = (
+    frozenset({SCHEMA, TOKENMAP, SERVER_VERSION, MANIFEST, DESCRIBE, ABANDONED, DAMAGED}) | DIFFERENTIAL_MARKERS
+)
 """What may lie in a meta folder beside the attempts."""
 NODE_DATA_FOLDERS = frozenset({"data", "data-v"})
 """Folders of a node that are no backups."""
@@ -241,6 +244,19 @@ class Layout:
     def hold(self, backup: str, hold_id: str) -> str:
         """One hold."""
         return f"{self.holds(backup)}{hold_id}.json"
+
+    # --- what doctor writes to see what it may: plain objects in folders of which everybody else reads only folders ---
+    def node_probe(self, node: str) -> str:
+        """Where it is tried what may be done to a node's backups."""
+        return f"{self.node(node)}doctor-probe"
+
+    def hold_probe(self) -> str:
+        """Where it is tried whether holds may be created; the same for all nodes."""
+        return f"{self.root}index/holds/doctor-probe"
+
+    def announced_probe(self, node: str) -> str:
+        """Where it is tried whether announcements may be created."""
+        return f"{self.announcements()}{node}/doctor-probe"
 
     # --- announcements, at the root of the bucket ---
     def announcements(self) -> str:

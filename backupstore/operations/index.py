@@ -7,12 +7,12 @@ before wrote, so that a run which dies between them is finished by the same even
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from backupstore.core.events import Subject
 from backupstore.core.layout import Layout
-from backupstore.errors import Corrupt
+from backupstore.errors import BackupError, Corrupt, Denied
 from backupstore.operations.backups import settle_backup
 from backupstore.operations.head import settle_head
 from backupstore.operations.markers import settle_markers
@@ -22,26 +22,29 @@ from backupstore.ports import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What a run changed, by key; both empty when everything was up to date."""
+    """What a run changed, by key; both empty when everything was up to date. ``failed``: what is still to be done, and why."""
 
     written: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    failed: Mapping[Subject, BackupError] = field(default_factory=dict)
 
 
 def index(store: ObjectStore, subjects: Iterable[Subject], *, now: float, revision: Callable[[], str]) -> IndexReport:
     """Look at these node backups, each document once. ``revision`` gives a new random text with every call.
 
-    Retryable when others write all the time. Corrupt, after everything else was done, when a document of the catalog
-    cannot be read: only a rebuild may replace that.
+    Nothing is raised for the bucket's sake: what could not be brought up to date stands in ``failed``. A document that
+    cannot be read (only a rebuild may replace it) or not be written fails its own backup; any other trouble, such as a
+    store that does not answer, fails the rest of its cluster at once.
     """
     report = IndexReport()
-    troubles: list[Corrupt] = []
     for prefix, backups in sorted(_grouped(subjects).items()):
         at = Indexing(store, Layout(prefix), now, revision)
-        troubles += _index_cluster(at, backups)
-        report = IndexReport((*report.written, *at.changes.written), (*report.removed, *at.changes.removed))
-    if troubles:
-        raise troubles[0]
+        failed = _index_cluster(at, backups)
+        report = IndexReport(
+            (*report.written, *at.changes.written),
+            (*report.removed, *at.changes.removed),
+            {**report.failed, **{Subject(prefix, node, name): why for (node, name), why in failed.items()}},
+        )
     return report
 
 
@@ -53,15 +56,20 @@ def _grouped(subjects: Iterable[Subject]) -> dict[str, dict[str, set[str]]]:
     return grouped
 
 
-def _index_cluster(at: Indexing, backups: dict[str, set[str]]) -> list[Corrupt]:
-    troubles = []
-    settled = {}
-    for backup, nodes in sorted(backups.items()):
-        try:
-            settle_backup(at, backup, nodes)
-            settled[backup] = nodes
-        except Corrupt as error:
-            troubles.append(error)
-    settle_head(at, settled.keys())
-    settle_markers(at, set().union(*settled.values()))
-    return troubles
+def _index_cluster(at: Indexing, backups: dict[str, set[str]]) -> dict[tuple[str, str], BackupError]:
+    """What failed, by node and backup."""
+    failed: dict[tuple[str, str], BackupError] = {}
+    settled: dict[str, set[str]] = {}
+    try:
+        for backup, nodes in sorted(backups.items()):
+            try:
+                settle_backup(at, backup, nodes)
+                settled[backup] = nodes
+            except (Corrupt, Denied) as error:
+                failed |= dict.fromkeys(((node, backup) for node in nodes), error)
+        settle_head(at, settled.keys())
+        settle_markers(at, set().union(*settled.values()))
+    except BackupError as error:
+        everything = ((node, backup) for backup, nodes in backups.items() for node in nodes)
+        failed = {**dict.fromkeys(everything, error), **failed}
+    return failed

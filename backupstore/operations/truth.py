@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from backupstore.core import layout as grammar
 from backupstore.core import names
-from backupstore.core.documents import Attempt, Mode, NodeFact, Place, decode
+from backupstore.core.documents import Attempt, Damaged, Mode, NodeFact, Place, decode
 from backupstore.core.layout import Layout, MetaKey
 from backupstore.core.manifest import Entry, Item, ManifestReader, Totals, check_entry
 from backupstore.core.tokenmap import Ring, parse, places, ring_id
@@ -121,10 +121,12 @@ class _Look:
         ring = self._ring() if listed.has(grammar.TOKENMAP) else None
         manifest = listed.objects.get(grammar.MANIFEST)
         abandoned = listed.has(grammar.ABANDONED)
+        damaged = 0
         if manifest and not abandoned:
             if ring is None:
                 self._trouble("tokenmap.json is missing")
             self._sum_up()
+            damaged = self._damaged() if listed.has(grammar.DAMAGED) else 0
         server_type, release_version = self._server_version(listed)
         differential = any(listed.has(marker) for marker in grammar.DIFFERENTIAL_MARKERS)
         mode: Mode = "differential" if differential else "full"
@@ -139,7 +141,7 @@ class _Look:
             host_id=attempt.host_id if attempt else None,
             size=self.totals.size,
             objects=self.totals.objects,
-            corrupt=self.totals.corrupt,
+            corrupt=self.totals.corrupt + damaged,
             problem=self.problem,
             server_type=server_type,
             release_version=release_version,
@@ -166,6 +168,15 @@ class _Look:
         if (attempt.node, attempt.backup, attempt.attempt) != (self.node, self.backup, number):
             self._trouble(f"{key} speaks of another node backup")
         return attempt
+
+    def _damaged(self) -> int:
+        """How many components were overwritten or deleted after the backup was finished."""
+        key = self._key(grammar.DAMAGED)
+        try:
+            return decode(Damaged, self.store.read(key, limit=_DOCUMENT).body, key).count
+        except Corrupt as error:
+            self._trouble(error.message)
+            return 0
 
     def _ring(self) -> dict[str, Place] | None:
         key = self._key(grammar.TOKENMAP)

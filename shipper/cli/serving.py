@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from pathlib import Path
 
 from backupstore.errors import Corrupt, Refused
 from backupstore.operations.reading import survey
@@ -13,9 +12,8 @@ from shipper.cli import text
 from shipper.cli.console import out
 from shipper.cli.logs import Stopped, log
 from shipper.cli.options import Globals
-from shipper.inotify import DirectoryWatcher, EventsOrLooks
+from shipper.cli.watchers import watching, where
 from shipper.serve import Server
-from shipper.watching import Poller, Presence, Watcher, is_remote
 
 
 def _revision() -> str:
@@ -52,37 +50,10 @@ def run_serve(chosen: Globals, *, once: bool) -> None:
         if not server.once():
             raise Refused("Not everything could be reconciled.", hint="The lines above say why.", operation="reconcile")
         return
-    watcher = _watcher(chosen)
-    log.info("serving %s%s", _where(chosen), f", prefix {server.prefix}" if server.prefix else "")
-    try:
-        server.run(watcher)
-    except Stopped:
-        watcher.close()
-        log.info("stopped")
-
-
-def _where(chosen: Globals) -> str:
-    storage = chosen.settings.storage
-    return str(storage.base_path / storage.bucket_name) if storage.base_path else storage.bucket_name
-
-
-def _watcher(chosen: Globals) -> Watcher:
-    """By events where these tell of every writer, else by looking."""
-    options, bucket = chosen.settings.shipper, Path(_where(chosen))
-    interval, presence = float(options.poll_interval), Presence(bucket)
-
-    def looks() -> Watcher:
-        return Poller(chosen.store, chosen.clock, interval, presence.check)
-
-    def used_up(why: str) -> None:
-        log.warning(
-            "%s: looking every %.0f seconds from now on",
-            why,
-            interval,
-            extra={"hint": "Raise fs.inotify.max_user_watches and max_user_instances (sysctl), then restart this."},
-        )
-
-    if options.watch == "poll" or (options.watch == "auto" and is_remote(bucket.resolve())):
-        log.info("looking every %.0f seconds: events do not tell what other machines write to a mount", interval)
-        return looks()
-    return EventsOrLooks(DirectoryWatcher(bucket.resolve(), presence.check), looks, used_up)
+    with watching(chosen) as watcher:
+        log.info("serving %s%s", where(settings), f", prefix {server.prefix}" if server.prefix else "")
+        try:
+            server.run(watcher)
+        except Stopped:
+            watcher.close()
+            log.info("stopped")

@@ -49,6 +49,8 @@ def test_a_key_tells_where_to_look(key: str, subject: Subject) -> None:
         "p//b/meta/schema.cql",
         "p/n1/b\n/meta/schema.cql",
         "a/b/c/d/meta/schema.cql",
+        f"{'é' * 200}/b/meta/schema.cql",
+        "p/n\ud8001/b/meta/schema.cql",
     ],
 )
 def test_other_keys_tell_nothing(key: str) -> None:

@@ -16,7 +16,8 @@ from backupstore.core.layout import (
     parse,
     parse_in,
 )
-from tests.core.strategies import backups, build, data_keys, keys, layouts
+from backupstore.core.writers import Principal, Verb, may_write
+from tests.core.strategies import backups, build, data_keys, keys, layouts, nodes
 
 
 @given(layouts, keys)
@@ -113,3 +114,17 @@ def test_what_cassandra_could_not_have_made_is_no_data(key: str) -> None:
 def test_attempts_are_numbered() -> None:
     assert MetaKey("n", "b", "attempt-12.json").attempt == 12
     assert MetaKey("n", "b", "attempt-012.json").attempt is None
+
+
+@given(layouts, nodes)
+def test_probes_are_no_keys_of_anything(layout: Layout, node: str) -> None:
+    for key in (layout.node_probe(node), layout.announced_probe(node)):
+        assert parse(key) is None
+        assert parse_in(layout, key) is None
+
+
+@given(layouts, nodes)
+def test_a_shipper_may_write_the_probes(layout: Layout, node: str) -> None:
+    for key in (layout.node_probe(node), layout.announced_probe(node), layout.hold_probe()):
+        assert may_write(Principal.SHIPPER, Verb.CREATE, key, layout=layout, node=node)
+        assert not may_write(Principal.SHIPPER, Verb.OVERWRITE, key, layout=layout, node=node)

@@ -32,7 +32,7 @@ class Index(Protocol):
 
     def __call__(
         self, store: ObjectStore, subjects: Iterable[Subject], *, now: float, revision: Callable[[], str]
-    ) -> object: ...
+    ) -> indexing.IndexReport: ...
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,9 @@ def play(seed: str, weather: Weather, *, index: Index = indexing.index) -> Memor
             if not batch:
                 world.act()
                 continue
-            try:
-                index(store, subjects(batch), now=1.0, revision=lambda: str(next(revisions)))
-            except Retryable:
-                courier.give_back(batch)
+            failed = index(store, subjects(batch), now=1.0, revision=lambda: str(next(revisions))).failed
+            assert all(isinstance(why, Retryable) for why in failed.values()), failed
+            courier.give_back([event for event in batch if subjects([event]) & failed.keys()])
 
     def reconciler() -> None:
         store = Interleaved(Hashed(world.bucket.open(Principal.INDEXER, LAYOUT)), stepper)

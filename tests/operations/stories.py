@@ -91,8 +91,12 @@ class Story:
     # --- what we do ---
 
     def index(self, *node_backups: tuple[str, str], now: float = 100.0) -> IndexReport:
+        """The first failure is raised."""
         subjects = [Subject(self.layout.prefix, node, backup) for node, backup in node_backups]
-        return index(self.indexer, subjects, now=now, revision=self.revision)
+        report = index(self.indexer, subjects, now=now, revision=self.revision)
+        for why in report.failed.values():
+            raise why
+        return report
 
     def reconcile(self, *, now: float = 200.0, everything: bool = False) -> ReconcileReport:
         return reconcile(self.indexer, self.layout, now=now, revision=self.revision, everything=everything)

@@ -15,7 +15,7 @@ import pytest
 from backupstore.core.documents import ClusterBackup, Head
 from backupstore.core.events import Subject
 from backupstore.core.layout import MetaKey, parse_in
-from backupstore.errors import NotFound
+from backupstore.errors import NotFound, Retryable
 from backupstore.operations import backups, head, markers
 from backupstore.operations import index as indexing
 from backupstore.operations.passes import Indexing, Stored, until_quiet
@@ -130,11 +130,16 @@ class Unconditional(Around):
 
 
 def truth_before_the_document(_patch: pytest.MonkeyPatch) -> Index:
-    def index(store: ObjectStore, subjects: Iterable[Subject], *, now: float, revision: Callable[[], str]) -> object:
+    def index(
+        store: ObjectStore, subjects: Iterable[Subject], *, now: float, revision: Callable[[], str]
+    ) -> indexing.IndexReport:
         remembering = Remembering(store)
         wanted = frozenset(subjects)
-        for subject in sorted(wanted):
-            tuple(remembering.list(LAYOUT.meta_folder(subject.node, subject.backup)))
+        try:
+            for subject in sorted(wanted):
+                tuple(remembering.list(LAYOUT.meta_folder(subject.node, subject.backup)))
+        except Retryable as error:
+            return indexing.IndexReport(failed=dict.fromkeys(wanted, error))
         return indexing.index(remembering, wanted, now=now, revision=revision)
 
     return index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -10,7 +10,7 @@ from backupstore.core import layout as grammar
 from backupstore.core.documents import Latest
 from backupstore.core.events import Subject
 from backupstore.core.layout import Layout, RowKey
-from backupstore.errors import Conflict, Corrupt, Retryable
+from backupstore.errors import Conflict, Corrupt, Denied, Retryable
 from backupstore.operations.index import IndexReport, index
 from backupstore.ports import Document, ObjectStore, StoredObject
 from tests.interleaving import Around
@@ -221,14 +221,46 @@ def test_a_document_that_cannot_be_read_stops_only_itself(story: Story) -> None:
     assert [line.name for line in story.head().backups] == ["b"]
 
 
+def test_a_backup_that_may_not_be_read_fails_alone(story: Story) -> None:
+    class Forbidding(Around):
+        def list(self, folder: str) -> Iterator[StoredObject]:
+            if folder == story.layout.meta_folder("n1", "a"):
+                raise Denied(folder)
+            return super().list(folder)
+
+    for name in ("a", "b"):
+        story.ship("n1", name)
+    wanted = [Subject("p", "n1", name) for name in ("a", "b")]
+    report = index(Forbidding(story.indexer), wanted, now=1.0, revision=story.revision)
+    assert set(report.failed) == {wanted[0]}
+    assert [line.name for line in story.head().backups] == ["b"]
+
+
+def test_a_store_that_gives_no_answer_is_not_asked_about_each_backup(story: Story) -> None:
+    asked = []
+
+    class Silent(Around):
+        def before(self, call: str) -> None:
+            asked.append(call)
+            raise Retryable(call)
+
+    other = Story(layout=Layout(), bucket=story.bucket)
+    wanted = [Subject(prefix, "n1", name) for prefix in ("p", other.layout.prefix) for name in ("a", "b", "c")]
+    report = index(Silent(story.store), wanted, now=1.0, revision=story.revision)
+    assert set(report.failed) == set(wanted)
+    assert len(asked) == 2, "once for each cluster"
+
+
 def test_writers_without_end_are_an_error_that_may_be_tried_again(story: Story) -> None:
     class Busy(Around):
         def create(self, key: str, body: bytes) -> StoredObject:  # noqa: ARG002 # always too late
             raise Conflict(key)
 
     story.ship("n1", "b")
-    with pytest.raises(Retryable, match="50 times"):
-        index(Busy(story.indexer), [Subject("p", "n1", "b")], now=1.0, revision=story.revision)
+    report = index(Busy(story.indexer), [Subject("p", "n1", "b")], now=1.0, revision=story.revision)
+    (why,) = report.failed.values()
+    assert isinstance(why, Retryable)
+    assert "50 times" in why.message
 
 
 def test_two_datacenters_under_one_name(story: Story) -> None:

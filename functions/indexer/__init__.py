@@ -1,0 +1,1 @@
+"""Keeps the catalog and stock's index up to date, told by events of the bucket."""

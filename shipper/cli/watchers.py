@@ -1,0 +1,106 @@
+"""How ``serve`` notices what is written: the choice that settings and the kind of bucket leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backupstore.core.layout import ANNOUNCED, Layout
+from backupstore.errors import Misconfigured
+from backupstore.settings import Settings
+from backupstore.settings.logins import only_line
+from shipper.cli.logs import log
+from shipper.cli.options import Globals
+from shipper.inbox import Inbox, InboxWatcher
+from shipper.inotify import DirectoryWatcher, EventsOrLooks
+from shipper.watching import Poller, Presence, Watcher, is_remote
+from shipper.webhooks import Door, Webhooks
+
+
+def where(settings: Settings) -> str:
+    """The bucket, as people know it."""
+    storage = settings.storage
+    local = storage.base_path if _is_local(settings) else None
+    return str(local / storage.bucket_name) if local else storage.bucket_name
+
+
+@contextmanager
+def watching(chosen: Globals) -> Iterator[Watcher]:
+    """The watcher, and webhooks while it is in use. They are taken from the start: a gateway may wait for them.
+
+    Misconfigured when nothing would ever be noticed, or no webhook can be taken.
+    """
+    options = chosen.settings.shipper
+    beside = _watcher(chosen)
+    if options.listen is None:
+        if beside is None:
+            raise Misconfigured(
+                ("[shipper] watch = events: S3 tells of what is written by webhooks only, and listen is not set",),
+                hint="Set [shipper] listen and let the store send there (docs/guides/events.md), or watch = poll.",
+            )
+        yield beside
+        return
+    inbox = Inbox()
+    door = Door(options.listen, _secret(chosen.settings), chosen.settings.storage.bucket_name)
+    webhooks = Webhooks(door, inbox, chosen.clock)
+    webhooks.open()
+    log.info("taking webhooks at %s port %d", *options.listen)
+    try:
+        yield InboxWatcher(inbox, beside)
+    finally:
+        webhooks.close()
+
+
+def _watcher(chosen: Globals) -> Watcher | None:
+    """What is there beside webhooks; None where nothing has to be."""
+    if _is_local(chosen.settings):
+        return _of_directory(chosen)
+    options, prefix = chosen.settings.shipper, chosen.settings.storage.prefix
+    if options.watch == "events" or (options.watch == "auto" and options.listen is not None):
+        return None
+    interval = float(options.poll_interval)
+    log.info("looking every %.0f seconds", interval)
+    announced = ANNOUNCED if prefix is None else Layout(prefix).announcements()
+    return Poller(chosen.store, chosen.clock, interval, lambda: None, announced=announced)
+
+
+def _of_directory(chosen: Globals) -> Watcher:
+    """By events where these tell of every writer, else by looking."""
+    options, bucket = chosen.settings.shipper, Path(where(chosen.settings))
+    interval, presence = float(options.poll_interval), Presence(bucket)
+
+    def looks() -> Watcher:
+        return Poller(chosen.store, chosen.clock, interval, presence.check)
+
+    def used_up(why: str) -> None:
+        log.warning(
+            "%s: looking every %.0f seconds from now on",
+            why,
+            interval,
+            extra={"hint": "Raise fs.inotify.max_user_watches and max_user_instances (sysctl), then restart this."},
+        )
+
+    if options.watch == "poll" or (options.watch == "auto" and is_remote(bucket.resolve())):
+        log.info("looking every %.0f seconds: events do not tell what other machines write to a mount", interval)
+        return looks()
+    return EventsOrLooks(DirectoryWatcher(bucket.resolve(), presence.check), looks, used_up)
+
+
+def _is_local(settings: Settings) -> bool:
+    return settings.storage.provider == "local"
+
+
+def _secret(settings: Settings) -> str | None:
+    """What webhooks have to bring. Misconfigured when its file cannot be read."""
+    options = settings.shipper
+    if options.webhook_secret_file is None:
+        return options.webhook_secret
+    try:
+        return only_line(options.webhook_secret_file)
+    except (OSError, ValueError) as problem:
+        what = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise Misconfigured(
+            (f"[shipper] webhook_secret_file = {options.webhook_secret_file}: {what}",),
+            hint="It holds the secret on one line, and the user that runs serve has to be able to read it.",
+        ) from None

@@ -1,0 +1,1 @@
+"""Functions as they are deployed, in the cloud's own runtime client, beside a real store."""
