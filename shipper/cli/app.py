@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,18 @@ import typer
 from shipper import VERSION
 from shipper.cli.console import out
 from shipper.cli.options import Globals
+from shipper.cli.parameters import (
+    Areas,
+    AsText,
+    BackupName,
+    EnableMd5Checks,
+    How,
+    KeepSnapshot,
+    Keyspaces,
+    Output,
+    Tables,
+    UseExistingSnapshot,
+)
 
 app = typer.Typer(
     name="medusa-shipper",
@@ -21,32 +32,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Back up and restore Apache Cassandra, in stock Medusa's bucket layout.",
 )
-
-
-class Output(str, Enum):
-    """What a result is printed as."""
-
-    text = "text"
-    json = "json"
-
-
-class How(str, Enum):
-    """The mode of a backup."""
-
-    differential = "differential"
-    full = "full"
-
-
-BackupName = Annotated[str, typer.Option("--backup-name", metavar="NAME", help="Name of the backup.")]
-Keyspaces = Annotated[
-    list[str] | None,
-    typer.Option("--keyspace", metavar="KEYSPACE", help="Only this keyspace. May be given several times."),
-]
-Tables = Annotated[
-    list[str] | None,
-    typer.Option("--table", metavar="KEYSPACE.TABLE", help="Only this table. May be given several times."),
-]
-AsText = Annotated[Output, typer.Option("--output", "-o", metavar="text|json", help="How to print it.")]
 
 
 def _show_version(wanted: bool) -> None:
@@ -120,14 +105,20 @@ def backup(
     ] = How.differential,
     keyspace: Keyspaces = None,
     table: Tables = None,
-    keep_snapshot: Annotated[bool, typer.Option("--keep-snapshot", help="Leave the snapshot on the node.")] = False,
+    keep_snapshot: KeepSnapshot = False,
+    use_existing_snapshot: UseExistingSnapshot = False,
+    enable_md5_checks: EnableMd5Checks = False,
 ) -> None:
     """Back this node up.
 
     Run it on every node with the same --backup-name to back the cluster up. A backup that was interrupted is finished
     by running it again with its name.
     """
-    from shipper.cli.backing_up import run_backup
+    if use_existing_snapshot and (backup_name is None or keyspace or table):
+        raise typer.BadParameter(
+            "needs --backup-name, and takes neither --keyspace nor --table", param_hint="--use-existing-snapshot"
+        )
+    from shipper.cli.backing_up import Flags, run_backup
 
     run_backup(
         context.obj,
@@ -135,7 +126,7 @@ def backup(
         mode=mode.value,
         keyspaces=keyspace or [],
         tables=table or [],
-        keep_snapshot=keep_snapshot,
+        flags=Flags(keep_snapshot, use_existing_snapshot, enable_md5_checks),
     )
 
 
@@ -284,9 +275,36 @@ def build_index(
 
 
 @app.command()
+def doctor(
+    context: typer.Context,
+    only: Areas = None,
+    read_only: Annotated[
+        bool,
+        typer.Option("--read-only", help="Write no probe to the bucket: conditions and permissions are not checked."),
+    ] = False,
+    timeout: Annotated[int, typer.Option(metavar="SECONDS", min=1, help="For each check.")] = 30,
+    output: AsText = Output.text,
+) -> None:
+    """Examine bucket, node and settings.
+
+    One line for each check: OK, WARN, FAIL, or ? for what could not be checked; and what to do about it. It writes three
+    small probes of its own to the bucket. Exit code 1 when something failed.
+    """
+    from shipper.cli.doctoring import run_doctor
+
+    areas = [area.value for area in only or []]
+    if not run_doctor(context.obj, only=areas, read_only=read_only, seconds=timeout, output=output.value):
+        raise typer.Exit(1)
+
+
+@app.command()
 def serve(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Compare everything once and end, for a cron job.")] = False,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS:PORT", help="Take webhooks of MinIO, Ceph RGW or versitygw there."),
+    ] = None,
 ) -> None:
     """Keep the list of backups up to date.
 
@@ -295,4 +313,4 @@ def serve(
     """
     from shipper.cli.serving import run_serve
 
-    run_serve(context.obj, once=once)
+    run_serve(context.obj.with_overrides(listen=listen), once=once)

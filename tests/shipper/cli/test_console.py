@@ -18,7 +18,7 @@ import logging, time
 from backupstore.clock import SystemClock
 from shipper.cli import logs
 from shipper.cli.console import Console
-logs.set_up(as_json=False, timestamps=False, verbosity=0)
+logs.set_up(logs.Wishes(as_json=False, timestamps=False, verbosity=0))
 console = Console(SystemClock(), as_json=False)
 console.begin("uploading", files=4, size=4096)
 for _ in range(4):

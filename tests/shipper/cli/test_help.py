@@ -34,6 +34,7 @@ def test_the_commands_of_stock_are_there_by_their_names() -> None:
         "get-last-complete-cluster-backup",
         "fetch-tokenmap",
         "build-index",
+        "doctor",
         "serve",
     ]
 

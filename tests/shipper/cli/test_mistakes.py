@@ -21,6 +21,11 @@ MEDUSA = [sys.executable, "-m", "shipper"]
         (["list-backups", "extra"], "extra"),
         (["list-backups", "--output", "xml"], "'xml' is not one of 'text', 'json'"),
         (["backup", "--mode", "incremental"], "'incremental' is not one of 'differential', 'full'"),
+        (["backup", "--use-existing-snapshot"], "--backup-name"),
+        (
+            ["backup", "--use-existing-snapshot", "--backup-name", "a", "--table", "a.b"],
+            "neither --keyspace nor --table",
+        ),
         (["status"], "--backup-name"),
         (["restore-node"], "list-backups shows what there is"),
         (["download", "--backup-name", "a"], "--download-destination"),
