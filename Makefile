@@ -47,11 +47,21 @@ check-imports: dev
 
 .PHONY: test
 test: dev require-java ## all tests; ARGS="..." goes to pytest
+	@$(BIN)/python -m tests.harness.go_tools
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+.PHONY: test-interop
+test-interop: dev require-java ## stock Medusa and we on the same buckets and nodes, test by test
+	@$(BIN)/python -m tests.harness.go_tools
+	@$(BIN)/python -m pytest tests/interop -v -n 2 --dist loadfile $(ARGS)
 
 .PHONY: demo
 demo: dev require-java ## back up, lose and restore a real Cassandra; STORE=... picks the store
 	@$(BIN)/python -m tests.demo $(if $(STORE),--store $(STORE))
+
+.PHONY: bench
+bench: dev ## what a transfer costs beside s5cmd, cp and stock; ROWS=large-up,... and ROUNDS=3 choose
+	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 .PHONY: format
 format: dev ## format, and repair what ruff can repair
@@ -62,7 +72,7 @@ format: dev ## format, and repair what ruff can repair
 lock: require-python ## renew requirements-dev.lock; ARGS=--upgrade also takes newer versions
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT \
 	&& $(PYTHON) -m venv "$$tmp" && "$$tmp/bin/python" -m pip install --quiet --disable-pip-version-check uv \
-	&& "$$tmp/bin/uv" pip compile pyproject.toml --extra s3 --extra gcs --group dev \
+	&& "$$tmp/bin/uv" pip compile pyproject.toml --extra s3 --extra gcs --extra kubernetes --extra aws --group dev \
 	    --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	    --quiet --output-file requirements-dev.lock $(ARGS)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.demo.stage import BUCKET, command
+from tests.demo.places import BUCKET
+from tests.demo.stage import command
 from tests.demo.story import DIFFERENTIAL, FULL
 from tests.harness.stock import Stock
 
@@ -87,3 +88,12 @@ def test_stock_is_content_with_each(left: Left, name: str) -> None:
         check=True,
     )
     assert mine.stdout == status, "word for word"
+
+
+def test_on_an_s3_server_it_goes_as_well(tmp_path: Path) -> None:
+    demo = [sys.executable, "-m", "tests.demo", "--keep", str(tmp_path), "--store", "s3"]
+    done = subprocess.run(demo, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "Every row is back" in done.stdout
+    assert "DIFFERENT" not in done.stdout
+    assert "WARNING" not in done.stdout

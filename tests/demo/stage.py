@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.demo.places import Place
 from tests.harness.node import Node
 
-BUCKET = "backups"
 
-
-def write_ini(directory: Path, node: Node) -> Path:
-    """A medusa.ini for one node of the harness and a local bucket, as an operator would write it; our own keys beside it."""
+def write_ini(directory: Path, node: Node, place: Place) -> Path:
+    """A medusa.ini for one node of the harness and a bucket, as an operator would write it; our own keys beside it."""
     settings = configparser.ConfigParser(interpolation=None)
     settings["cassandra"] = {
         "config_file": str(node.yaml),
@@ -27,17 +26,14 @@ def write_ini(directory: Path, node: Node) -> Path:
         "start_cmd": str(node.script("start")),
         "resolve_ip_addresses": "False",
     }
-    settings["storage"] = {
-        "storage_provider": "local",
-        "base_path": str(directory),
-        "bucket_name": BUCKET,
-        "fqdn": node.ip,
-    }
+    settings["storage"] = {**place.storage, "fqdn": node.ip}
     settings["checks"] = {"query": "SELECT release_version FROM system.local", "expected_rows": "1"}
     ini = directory / "medusa.ini"
-    with ini.open("w", encoding="utf-8") as file:
-        settings.write(file)
-    (directory / "medusa-shipper.ini").write_text(f"[shipper]\nstate_dir = {directory / 'state'}\n", encoding="utf-8")
+    beside = configparser.ConfigParser(interpolation=None)
+    beside["shipper"] = {"state_dir": str(directory / "state"), **place.shipper}
+    for file, content in ((ini, settings), (directory / "medusa-shipper.ini", beside)):
+        with file.open("w", encoding="utf-8") as out:
+            content.write(out)
     return ini
 
 
@@ -84,12 +80,12 @@ class Stage:
                     raise SystemExit(f"serve ended badly:\n{log.read_text()}")
 
     def wait_listed(self, name: str, seconds: float = 30) -> str:
-        """`list-backups` again and again until it shows the backup as finished; nobody builds an index."""
+        """`list-backups` again and again until the catalog shows the backup as finished; nobody builds an index."""
         end = time.monotonic() + seconds
         while True:
             done = subprocess.run([*command(self.ini), "list-backups"], capture_output=True, text=True, check=False)
             line = next((line for line in done.stdout.splitlines() if line.startswith(f"{name} ")), "")
-            if line and "Incomplete" not in line:
+            if line and "Incomplete" not in line and "WARNING" not in done.stderr:
                 return done.stdout
             if time.monotonic() > end:
                 raise SystemExit(f"{name} is not listed after {seconds} s:\n{done.stdout}{done.stderr}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.demo.stage import BUCKET, Stage, write_ini
+from tests.demo.places import Place
+from tests.demo.stage import Stage, write_ini
 from tests.harness import Cluster, ClusterConfig, loading, reading
 from tests.harness import schema as schemas
 from tests.harness.reading import Row
@@ -13,11 +14,11 @@ Rows = dict[str, list[Row]]
 FULL, DIFFERENTIAL = "demo-1-full", "demo-2-more"
 
 
-def run(directory: Path) -> int:
+def run(directory: Path, place: Place) -> int:
     """Run it; 0 when every row of every table is what it was."""
     config = ClusterConfig(name="demo")
     with Cluster.create(config) as cluster:
-        stage = Stage(write_ini(directory, cluster.nodes[0]))
+        stage = Stage(write_ini(directory, cluster.nodes[0], place))
         with stage.act("Start a Cassandra node"):
             cluster.start()
             print(f"   Cassandra {config.version} listens on {cluster.nodes[0].ip}")
@@ -30,7 +31,7 @@ def run(directory: Path) -> int:
             expected = _back_up_twice(stage, cluster)
         good = _lose_and_restore(stage, cluster, expected)
         stage.tell_times()
-        print(f"\nThe bucket: {directory / BUCKET}")
+        print(f"\nThe bucket was {place.name}")
         return 0 if good else 1
 
 
