@@ -1,12 +1,14 @@
 """cassandra.yaml of one node: small in memory, quick to start, every feature switched on.
 
 Values are written as JSON, which YAML contains; lists of paths are written in blocks, the way
-Cassandra's own file has them. Keys are those of 4.1 and later.
+Cassandra's own file has them. Keys and units are written as 4.1 and later have them, and translated
+for 4.0.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,7 +60,7 @@ def settings(config: ClusterConfig, number: int, directory: Path, ips: list[str]
         authenticator, authorizer = "PasswordAuthenticator", "CassandraAuthorizer"
     # Every node is a seed: one seed and a parallel start are a race.
     seeds = {"class_name": "org.apache.cassandra.locator.SimpleSeedProvider", "parameters": [{"seeds": ",".join(ips)}]}
-    return {
+    values = {
         "cluster_name": config.name,
         "num_tokens": config.num_tokens,
         "initial_token": ",".join(map(str, config.tokens(number))),
@@ -78,6 +80,7 @@ def settings(config: ClusterConfig, number: int, directory: Path, ips: list[str]
         **_of_release(config),
         **config.settings,
     }
+    return values if config.release >= (4, 1) else dict(_as_in_40(key, value) for key, value in values.items())
 
 
 def data_directories(config: ClusterConfig, directory: Path) -> tuple[Path, ...]:
@@ -100,6 +103,26 @@ def _of_release(config: ClusterConfig) -> dict[str, object]:
     if config.uuid_sstables is not None:
         values["uuid_sstable_identifiers_enabled"] = config.uuid_sstables
     return values
+
+
+_RENAMED_AFTER_40 = {
+    "materialized_views_enabled": "enable_materialized_views",
+    "user_defined_functions_enabled": "enable_user_defined_functions",
+    "sasi_indexes_enabled": "enable_sasi_indexes",
+    "compaction_throughput": "compaction_throughput_mb_per_sec",
+    "stream_throughput_outbound": "stream_throughput_outbound_megabits_per_sec",
+}
+_UNITS_OF_40 = {"MiB": ("_in_mb", 1), "MiB/s": ("", 1), "s": ("_in_ms", 1000), "ms": ("_in_ms", 1)}
+
+
+def _as_in_40(key: str, value: object) -> tuple[str, object]:
+    """A setting as Cassandra 4.0 has it: the unit stands in the key there."""
+    key = _RENAMED_AFTER_40.get(key, key)
+    measured = re.fullmatch(r"(\d+)(MiB|MiB/s|s|ms)", value) if isinstance(value, str) else None
+    if not measured:
+        return key, value
+    ending, factor = _UNITS_OF_40[measured[2]]
+    return key + ending, int(measured[1]) * factor
 
 
 def _value(value: object) -> str:

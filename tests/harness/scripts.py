@@ -120,6 +120,7 @@ done 2>/dev/null
 TOOLS = {
     "sstableloader": "BulkLoader",
     "sstabledump": "SSTableExport",
+    "sstablerepairedset": "SSTableRepairedAtSetter",
     "sstableutil": "StandaloneSSTableUtil",
     "sstableverify": "StandaloneVerifier",
     "sstablemetadata": "SSTableMetadataViewer",

@@ -77,7 +77,7 @@ class Stock:
         """Run its command line, as in `run("status", "--backup-name", "b1")`."""
         temporary = self.work / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
-        command = [str(python()), "-c", _MEDUSA, "--config-file", str(self._write_ini()), *arguments]
+        command = [str(python()), "-c", _MEDUSA, "--config-file", str(self.write_ini()), *arguments]
         done = subprocess.run(
             command,
             capture_output=True,
@@ -112,7 +112,8 @@ class Stock:
         temporary = str(self.work / "tmp")
         return self.run("restore-node", "--in-place", "--backup-name", backup, "--temp-dir", temporary, *options)
 
-    def _write_ini(self) -> Path:
+    def write_ini(self) -> Path:
+        """Write its medusa.ini, which other programs may read as well."""
         ini = configparser.ConfigParser(interpolation=None)
         ini["storage"] = {
             "storage_provider": "local",
@@ -131,6 +132,7 @@ class Stock:
         if self.fqdn:
             ini["storage"]["fqdn"] = self.fqdn
         ini.read_dict(self.settings)
+        self.work.mkdir(parents=True, exist_ok=True)
         path = self.work / "medusa.ini"
         with path.open("w") as file:
             ini.write(file)
