@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from backupstore.core.layout import AnnouncedKey, MetaKey, RowKey, parse
+from backupstore.core.keys import AnnouncedKey, MetaKey, RowKey
+from backupstore.core.layout import parse
 
 Kind = Literal["created", "removed"]
 _DATA_FOLDERS = frozenset({"data", "data-v"})

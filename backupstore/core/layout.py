@@ -21,11 +21,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from backupstore.core import names
+from backupstore.core.keys import Announced, AnnouncedKey, DataKey, Key, LatestKey, MetaKey, OwnKey, Parsed, RowKey
 
-Announced = Literal["started", "finished", "corrupt"]
 NO_PREFIX = "-"
 
 SCHEMA = "schema.cql"
@@ -44,83 +43,8 @@ META_FILES = (
 """What may lie in a meta folder beside the attempts."""
 NODE_DATA_FOLDERS = frozenset({"data", "data-v"})
 """Folders of a node that are no backups."""
-_ATTEMPT = re.compile(r"attempt-([1-9][0-9]{0,6})\.json")
 _ROW = re.compile(r"(tokenmap|schema|manifest)_(.+)\.(?:json|cql)|(differential|incremental)_(.+)")
 _STAMP = re.compile(r"(started|finished)_(.+)_([0-9]{1,12})\.timestamp")
-
-
-@dataclass(frozen=True, slots=True)
-class MetaKey:
-    """``P F/N/meta/<file>``."""
-
-    node: str
-    backup: str
-    file: str
-
-    @property
-    def attempt(self) -> int | None:
-        """The number in ``attempt-<n>.json``; None for every other file."""
-        match = _ATTEMPT.fullmatch(self.file)
-        return int(match[1]) if match else None
-
-
-@dataclass(frozen=True, slots=True)
-class DataKey:
-    """One SSTable component. ``backup`` for full data; ``version`` below ``data-v``; both None for shared data."""
-
-    node: str
-    keyspace: str
-    table: str
-    file: str
-    index: str | None = None
-    backup: str | None = None
-    version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AnnouncedKey:
-    """``index/announced/<P or ->/F/N/<what>``."""
-
-    node: str
-    backup: str
-    what: Announced
-
-
-@dataclass(frozen=True, slots=True)
-class RowKey:
-    """One key of stock's index. ``stamp`` is set for ``started`` and ``finished``."""
-
-    backup: str
-    kind: str
-    node: str
-    stamp: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LatestKey:
-    """``P index/latest_backup/F/<file>``."""
-
-    node: str
-    file: str
-
-
-@dataclass(frozen=True, slots=True)
-class OwnKey:
-    """Any other document of ours: ``P index/<area>/<rest>``."""
-
-    area: str
-    rest: str
-
-
-Key = MetaKey | DataKey | AnnouncedKey | RowKey | LatestKey | OwnKey
-
-
-@dataclass(frozen=True, slots=True)
-class Parsed:
-    """What a key is, and whose: ``prefix`` is empty where there is none."""
-
-    prefix: str
-    key: Key
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from backupstore.core import layout as grammar
 from backupstore.core import names
 from backupstore.core.json_window import More, Window
-from backupstore.core.layout import DataKey, Layout
+from backupstore.core.keys import DataKey
+from backupstore.core.layout import Layout
 from backupstore.errors import Corrupt, Refused
 
 EARLY_OBJECTS = 100_000

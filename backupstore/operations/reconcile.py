@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import ClusterBackup, decode
-from backupstore.core.layout import Layout, RowKey
+from backupstore.core.keys import RowKey
+from backupstore.core.layout import Layout
 from backupstore.errors import Corrupt, NotFound
 from backupstore.operations.backups import settle_backup
 from backupstore.operations.head import confirm_head

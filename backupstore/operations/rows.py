@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import NodeFact
-from backupstore.core.layout import RowKey
+from backupstore.core.keys import RowKey
 from backupstore.operations.passes import Indexing
 from backupstore.operations.truth import Truth
 

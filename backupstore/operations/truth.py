@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from backupstore.core import layout as grammar
 from backupstore.core import names
 from backupstore.core.documents import Attempt, Damaged, Mode, NodeFact, Place, decode
-from backupstore.core.layout import Layout, MetaKey
+from backupstore.core.keys import MetaKey
+from backupstore.core.layout import Layout
 from backupstore.core.manifest import Entry, Item, ManifestReader, Totals, check_entry
 from backupstore.core.tokenmap import Ring, parse, places, ring_id
 from backupstore.errors import Corrupt, NotFound, Retryable

@@ -5,17 +5,8 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from backupstore.core.documents import ClusterBackup, NodeFact, Place
-from backupstore.core.layout import (
-    NODE_DATA_FOLDERS,
-    AnnouncedKey,
-    DataKey,
-    Key,
-    LatestKey,
-    Layout,
-    MetaKey,
-    OwnKey,
-    RowKey,
-)
+from backupstore.core.keys import AnnouncedKey, DataKey, Key, LatestKey, MetaKey, OwnKey, RowKey
+from backupstore.core.layout import NODE_DATA_FOLDERS, Layout
 from backupstore.core.manifest import Entry, Item, TableSection
 from backupstore.core.tokenmap import ring_id
 

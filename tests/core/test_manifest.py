@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backupstore.core import json_window, manifest
-from backupstore.core.layout import DataKey, Layout
+from backupstore.core.keys import DataKey
+from backupstore.core.layout import Layout
 from backupstore.core.manifest import Entry, Item, TableSection, Totals, check_entry, read_manifest, write_manifest
 from backupstore.errors import Corrupt, Refused
 from tests.core.strategies import manifests

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backupstore.core import layout as grammar
-from backupstore.core.layout import Layout, RowKey
+from backupstore.core.keys import RowKey
+from backupstore.core.layout import Layout
 from backupstore.operations.reconcile import reconcile
 from backupstore.stores.s3.store import S3Store
 from tests.functions.routes import Record

@@ -13,7 +13,8 @@ from backupstore.core import layout as grammar
 from backupstore.core.catalog import content
 from backupstore.core.documents import ClusterBackup, Head, decode
 from backupstore.core.events import ObjectEvent, Subject, subjects
-from backupstore.core.layout import Layout, RowKey
+from backupstore.core.keys import RowKey
+from backupstore.core.layout import Layout
 from backupstore.core.writers import Principal
 from backupstore.errors import Retryable
 from backupstore.operations import index as indexing

@@ -14,7 +14,8 @@ from random import Random
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Abandoned, Announcement, Attempt, Mode, encode
 from backupstore.core.events import Kind, ObjectEvent
-from backupstore.core.layout import Announced, Layout, RowKey
+from backupstore.core.keys import Announced, RowKey
+from backupstore.core.layout import Layout
 from backupstore.core.writers import Principal
 from backupstore.stores.memory import MemoryBucket
 

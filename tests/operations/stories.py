@@ -10,7 +10,8 @@ from typing import Any
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Attempt, ClusterBackup, Head, NodeFact, encode
 from backupstore.core.events import Subject
-from backupstore.core.layout import Layout, RowKey
+from backupstore.core.keys import RowKey
+from backupstore.core.layout import Layout
 from backupstore.core.writers import Principal
 from backupstore.operations.index import IndexReport, index
 from backupstore.operations.reading import read_backup, read_head

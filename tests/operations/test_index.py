@@ -9,7 +9,8 @@ import pytest
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Latest
 from backupstore.core.events import Subject
-from backupstore.core.layout import Layout, RowKey
+from backupstore.core.keys import RowKey
+from backupstore.core.layout import Layout
 from backupstore.errors import Conflict, Corrupt, Denied, Retryable
 from backupstore.operations.index import IndexReport, index
 from backupstore.ports import Document, ObjectStore, StoredObject

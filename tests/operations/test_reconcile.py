@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from backupstore.core.catalog import content
-from backupstore.core.layout import Layout, RowKey
+from backupstore.core.keys import RowKey
+from backupstore.core.layout import Layout
 from backupstore.errors import Corrupt
 from backupstore.operations.reconcile import TOMBSTONE_AGE, prefixes
 from tests.operations.lives import tokenmap
