@@ -7,7 +7,7 @@ on an object that is written anyway.
 from __future__ import annotations
 
 from backupstore.core.documents import Announcement, CorruptFile, encode
-from backupstore.core.layout import Announced
+from backupstore.core.keys import Announced
 from backupstore.stores.probe import probe_create_only
 from shipper.meta import create_any
 from shipper.progress import Progress

@@ -10,7 +10,7 @@ from pathlib import Path
 from backupstore.core import layout as grammar
 from backupstore.core.manifest import Entry, ManifestReader, TableSection, write_manifest
 from backupstore.core.manifest import Totals as Sums
-from backupstore.errors import Conflict, NotFound, Refused
+from backupstore.errors import Conflict, Denied, NotFound, Refused
 from shipper.announce import MOST_FILES
 from shipper.site import Site
 from shipper.state import disk_error
@@ -56,7 +56,7 @@ def is_announced(site: Site, backup: str) -> bool:
     """Whether anybody was told that this backup is finished."""
     try:
         site.store.head(site.layout.announced(site.name, backup, "finished"))
-    except NotFound:
+    except (NotFound, Denied):  # who may not list the bucket is told that an absent object is forbidden
         return False
     return True
 

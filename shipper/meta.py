@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Attempt, Condemned, decode
-from backupstore.core.layout import Layout, MetaKey
+from backupstore.core.keys import MetaKey
+from backupstore.core.layout import Layout
 from backupstore.errors import Conflict, Corrupt, NotFound, Refused
 from backupstore.ports import ObjectStore
 from shipper.intent import Found

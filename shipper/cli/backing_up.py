@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from backupstore.core.documents import Mode
 from backupstore.core.names import check_backup_name
-from backupstore.errors import Corrupt, Misconfigured, Refused
+from backupstore.errors import BackupError, Corrupt, Misconfigured, Refused
 from backupstore.operations.reading import read_head
 from backupstore.ports import Clock
-from backupstore.wiring import make_bucket
+from backupstore.settings import Settings
+from backupstore.wiring import make_bucket, open_metrics
 from shipper.backup import Limits, Report, back_up
 from shipper.begin import Request
 from shipper.cli.console import out
 from shipper.cli.logs import log, resumable
 from shipper.cli.options import Globals
 from shipper.cli.sizes import human_size
+from shipper.measures import measured, tell
 from shipper.site import Site
 from shipper.snapshot import Filters
 from shipper.wiring import NodeWiring
 
 _DAY = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The switches of ``backup``."""
+
+    keep_snapshot: bool = False
+    use_existing_snapshot: bool = False
+    enable_md5_checks: bool = False
 
 
 def default_name(clock: Clock) -> str:
@@ -37,32 +50,46 @@ def run_backup(
     mode: Mode,
     keyspaces: Sequence[str],
     tables: Sequence[str],
-    keep_snapshot: bool,
+    flags: Flags,
 ) -> None:
     """``backup``."""
     backup = default_name(chosen.clock) if name is None else _checked(name)
     settings = chosen.settings
     wiring = NodeWiring(settings, chosen.clock)
-    limits = Limits(
-        workers=settings.storage.concurrent_transfers,
-        grace=settings.shipper.incomplete_grace_days * _DAY,
-        reread_days=float(settings.shipper.reread_known_files_after_days),
+    request = Request(
+        backup, mode, Filters(tuple(keyspaces), tuple(tables)), flags.keep_snapshot, flags.use_existing_snapshot
     )
-    request = Request(backup, mode, Filters(tuple(keyspaces), tuple(tables)), keep_snapshot)
     hint = f"Run '{_again(request)}' to go on where it was; a backup of another name gives it up."
-    with resumable(hint), wiring.node:
+    metrics = open_metrics(settings.monitoring, os.environ, say=log.info, warn=log.warning)
+    with resumable(hint), measured(metrics, backup), wiring.node:
         site = wiring.site(chosen.store, chosen.layout, chosen.node_name)
         log.info("backup %s of %s, %s", backup, site.name, mode)
         make_bucket(chosen.store, used_before=site.state.read("last").get("bucket") == site.bucket)
-        _tell(chosen, site, back_up(site, request, limits, chosen.console))
+        report = back_up(site, request, limits_of(settings, flags), chosen.console)
+        tell(metrics, report)
+        _tell(chosen, site, report)
+
+
+def limits_of(settings: Settings, flags: Flags) -> Limits:
+    """How a backup goes, as settings and switches say it."""
+    checks = settings.checks
+    return Limits(
+        workers=settings.storage.concurrent_transfers,
+        grace=settings.shipper.incomplete_grace_days * _DAY,
+        reread_days=float(settings.shipper.reread_known_files_after_days),
+        compare_all=flags.enable_md5_checks or checks.enable_md5_checks,
+        readers=max(1, checks.md5_check_concurrency),
+        part_size=settings.storage.multipart_chunksize,
+    )
 
 
 def _again(request: Request) -> str:
     """The command that finishes this backup: the same one, with the name that it has."""
+    flags = " --keep-snapshot" * request.keep_snapshot + " --use-existing-snapshot" * request.existing_snapshot
     mode = f" --mode {request.mode}" if request.mode != "differential" else ""
     keyspaces = "".join(f" --keyspace {name}" for name in request.filters.keyspaces)
     tables = "".join(f" --table {name}" for name in request.filters.tables)
-    return f"backup --backup-name {request.backup}{mode}{keyspaces}{tables}{' --keep-snapshot' * request.keep_snapshot}"
+    return f"backup --backup-name {request.backup}{mode}{keyspaces}{tables}{flags}"
 
 
 def _checked(name: str) -> str:
@@ -96,13 +123,20 @@ def _tell(chosen: Globals, site: Site, report: Report) -> None:
 
 
 def _tell_whether_indexed(chosen: Globals, site: Site, report: Report) -> None:
-    """Without a running indexer nobody would ever list this backup, so say so while somebody is looking."""
-    for _ in range(10):
-        head = read_head(site.store, site.layout)
-        latest = head.latest.get(site.name) if head else None
-        if latest and latest.name == report.backup:
-            return
-        chosen.clock.sleep(0.2)
+    """Without a running indexer nobody would ever list this backup, so say so while somebody is looking.
+
+    The backup is good, whether or not this can be seen.
+    """
+    try:
+        for _ in range(10):
+            head = read_head(site.store, site.layout)
+            latest = head.latest.get(site.name) if head else None
+            if latest and latest.name == report.backup:
+                return
+            chosen.clock.sleep(0.2)
+    except BackupError as error:
+        log.warning("whether it is in the catalog cannot be seen: %s", error.message, extra={"error": error})
+        return
     out(
         "It is not in the catalog yet: run 'medusa-shipper serve' beside the bucket, or 'medusa-shipper build-index' once."
     )

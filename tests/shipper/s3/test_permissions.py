@@ -1,0 +1,266 @@
+"""With the rights that ``docs/permissions.md`` names, and no others: a whole backup, killed and resumed, restored, indexed.
+
+The policies are read from the document and given to users of a real server. What only Amazon knows, the refusal of
+writes without a condition, is played by the proxy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backupstore.core.writers import WRITERS, Principal, Verb
+from backupstore.errors import Denied
+from backupstore.stores.s3.credentials import FixedKeys
+from backupstore.stores.s3.signing import Keys
+from backupstore.stores.s3.store import S3Store
+from tests.harness import s3_servers
+from tests.harness.faulty_proxy import Fault, refusal
+from tests.harness.s3_stores import How, opened
+from tests.recorded import NAME
+from tests.shipper.s3.program import PREFIX, OnS3
+from tests.shipper.s3.scene import Scene, killed_by, moved_on, scene, stands
+
+Statement = dict[str, Any]
+DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "permissions.md"
+SECRET = "a-secret-of-its-own"
+ARN = "arn:aws:s3:::BUCKET"
+ONLY_AMAZON = "NeverOverwrite"
+FORBIDDEN = refusal(403, "AccessDenied")
+
+
+def _documented() -> dict[str, dict[str, Statement]]:
+    """The statements of each role by their Sid."""
+    blocks = [
+        json.loads(block)
+        for block in re.findall(r"^```json\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    ]
+    backup, further, indexer = blocks
+    node = {each["Sid"]: each for each in backup["Statement"]}
+    return {
+        "backup": node,
+        "restore": {**node, **{each["Sid"]: each for each in further}},
+        "indexer": {each["Sid"]: each for each in indexer["Statement"]},
+    }
+
+
+POLICIES = _documented()
+
+
+def resources(role: str, action: str) -> set[str]:
+    """What may be done that to."""
+    found: set[str] = set()
+    for statement in POLICIES[role].values():
+        actions, named = statement["Action"], statement["Resource"]
+        if statement["Effect"] == "Allow" and action in ([actions] if isinstance(actions, str) else actions):
+            found |= {named} if isinstance(named, str) else set(named)
+    return found
+
+
+def granted(principal: Principal, verb: Verb) -> set[str]:
+    """The same by the table of who may write what."""
+    words = {"{P}": "PREFIX/", "{-}": "PREFIX", "{F}": "NODE"}
+    patterns = {grant.pattern for grant in WRITERS if grant.principal is principal and verb in grant.verbs}
+    for word, said in words.items():
+        patterns = {pattern.replace(word, said) for pattern in patterns}
+    return {f"{ARN}/{pattern}*" for pattern in patterns}
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with scene(tmp_path_factory.mktemp("permissions"), big=6 << 20) as made:
+        for role in POLICIES:
+            s3_servers.add_user(made.server, role, SECRET)
+        yield made
+
+
+def with_rights(stage: Scene, *, without: tuple[str, ...] = (), strict: bool = False) -> OnS3:
+    """A bucket where each role has the rights of the document. ``strict``: no ``IfExists``."""
+    place = stage.place()
+    said = {"BUCKET": place.bucket, "PREFIX": PREFIX, "NODE": NAME}
+    statements = []
+    for role, policy in POLICIES.items():
+        text = json.dumps([each for sid, each in policy.items() if sid not in {ONLY_AMAZON, *without}])
+        for word, by in said.items():
+            text = text.replace(word, by)
+        text = text.replace("StringLikeIfExists", "StringLike") if strict else text
+        statements += [
+            {**each, "Sid": f"{role}{each['Sid']}", "Principal": {"AWS": [role]}} for each in json.loads(text)
+        ]
+    with stage.server.boto() as boto:
+        boto.put_bucket_policy(
+            Bucket=place.bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements})
+        )
+    return place
+
+
+def as_role(place: OnS3, role: str) -> OnS3:
+    return replace(place, access=role, secret=SECRET)
+
+
+def store_of(stage: Scene, place: OnS3, role: str) -> S3Store:
+    return opened(stage.server, place.bucket, How(keys=FixedKeys(Keys(role, SECRET))))
+
+
+def only_creating(method: str, target: str, headers: dict[str, str]) -> Fault | None:
+    """As Amazon does it: a write that would make an object is refused without the condition."""
+    creates = (method == "PUT" and "partNumber" not in target) or (method == "POST" and "uploadId" in target)
+    return Fault(answer=FORBIDDEN) if creates and headers.get("if-none-match") != "*" else None
+
+
+def test_the_document_says_what_the_table_says() -> None:
+    holds = {f"{ARN}/PREFIX/index/holds/*"}
+    assert resources("restore", "s3:PutObject") == granted(Principal.SHIPPER, Verb.CREATE)
+    assert resources("backup", "s3:PutObject") == granted(Principal.SHIPPER, Verb.CREATE) - holds
+    for verb, action in (
+        (Verb.CREATE, "s3:PutObject"),
+        (Verb.OVERWRITE, "s3:PutObject"),
+        (Verb.DELETE, "s3:DeleteObject"),
+    ):
+        assert resources("indexer", action) == granted(Principal.INDEXER, verb)
+    assert resources("backup", "s3:DeleteObject") == resources("restore", "s3:DeleteObject") == set()
+
+
+@pytest.mark.parametrize("without", [(), ("GiveUpUploads",)], ids=str)
+def test_a_whole_backup_killed_and_resumed(stage: Scene, without: tuple[str, ...]) -> None:
+    place = with_rights(stage, without=without)
+    node = as_role(place, "backup")
+    stage.proxy.chance = only_creating
+    try:
+        for target in ("partNumber=2", "uploadId="):
+            method = "PUT" if "part" in target else "POST"
+            fault = Fault(method, target, lose_request=True)
+            done = killed_by(stage.proxy, fault, lambda: node.start("backup", "--backup-name", "monday"))
+            assert done.code == -signal.SIGKILL
+        done = node.run("backup", "--backup-name", "monday")
+        assert done.code == 0, done
+        stage.node.restart_generations()
+        done = node.run("backup", "--backup-name", "tuesday", "--mode", "full")
+        assert done.code == 0, done
+        assert "forbids" not in done.err
+        done = node.run("backup", "--backup-name", "wednesday")
+        assert done.code == 0, done
+    finally:
+        stage.proxy.chance = None
+    world = stage.world(place)
+    world.check_backup("wednesday", world.node.contents())
+    world.check_backup("tuesday", world.node.contents())
+
+
+def test_overwriting_is_refused_as_amazon_does_it(stage: Scene) -> None:
+    """The refusal that is played is one."""
+    place = with_rights(stage)
+    store = opened(stage.server, place.bucket, How(port=stage.proxy.port, keys=FixedKeys(Keys("backup", SECRET))))
+    key = f"{PREFIX}/{NAME}/monday/meta/schema.cql"
+    stage.proxy.chance = only_creating
+    try:
+        store.create(key, b"first")
+        with pytest.raises(Denied):
+            store.put(key, b"second")
+        with pytest.raises(Denied):
+            store.replace(key, b"second", store.read(key).version)
+    finally:
+        stage.proxy.chance = None
+    assert store.read(key).body == b"first"
+
+
+def test_what_a_node_may_not_do(stage: Scene) -> None:
+    place = with_rights(stage)
+    other, own = f"{PREFIX}/{NAME}0/monday/meta/schema.cql", f"{PREFIX}/{NAME}/monday/meta/schema.cql"
+    for key in (other, own, f"{PREFIX}/index/catalog/head.json", f"{PREFIX}/index/condemned/{NAME}/run.json"):
+        stage.world(place).owner.create(key, b"body")
+    for role in ("backup", "restore"):
+        store = store_of(stage, place, role)
+        for key in (own, other, f"{PREFIX}/index/catalog/head.json", f"{PREFIX}/index/condemned/{NAME}/run.json"):
+            with pytest.raises(Denied):
+                store.delete([key])
+        for key in (other, "top", f"{PREFIX}/index/catalog/head.json", f"{PREFIX}/index/backup_index/monday/x"):
+            with pytest.raises(Denied):
+                store.put(key, b"")
+        with pytest.raises(Denied):
+            store.read(other)
+        with pytest.raises(Denied):
+            list(store.list(f"{PREFIX}/{NAME}0/"))
+        assert store.read(own).body == b"body"
+
+
+def test_restoring_with_a_hold_or_without(stage: Scene) -> None:
+    place = with_rights(stage)
+    for role in ("backup", "restore"):
+        node = as_role(place, role)
+        name = f"for-{role}"
+        assert node.run("backup", "--backup-name", name).code == 0
+        restored = moved_on(node)
+        if role == "backup":
+            done = restored.run("restore-node", "--backup-name", name)
+            assert done.code == 1
+            assert "index/holds/" in done.err
+            assert "--without-hold" in done.err
+            done = restored.run("restore-node", "--backup-name", name, "--without-hold")
+        else:
+            done = restored.run("restore-node", "--backup-name", name)
+        assert done.code == 0, done
+        assert "is restored" in done.out
+        assert stands(restored) == "new"
+
+
+def test_the_indexer_keeps_the_index_and_nothing_else(stage: Scene) -> None:
+    place = with_rights(stage)
+    node, indexer = as_role(place, "backup"), as_role(place, "indexer")
+    fault = Fault("PUT", "partNumber=2", lose_request=True)
+    assert (
+        killed_by(stage.proxy, fault, lambda: node.start("backup", "--backup-name", "monday")).code == -signal.SIGKILL
+    )
+    assert node.run("backup", "--backup-name", "monday").code == 0
+
+    done = indexer.run("serve", "--once")
+    assert done.code == 0, done
+    assert "forbids" not in done.err, done.err
+    listed = node.run("list-backups")
+    assert (listed.code, "reading the bucket itself" in listed.err) == (0, False), listed
+    assert listed.out.startswith("monday ")
+    assert indexer.run("build-index").code == 0
+    store = store_of(stage, place, "indexer")
+    assert store.sweep_uploads(4e9) == 1
+    world = stage.world(place)
+    for key in world.listing(f"{PREFIX}/{NAME}/"):
+        with pytest.raises(Denied):
+            store.delete([key])
+        with pytest.raises(Denied):
+            store.put(key, b"")
+    with pytest.raises(Denied):
+        store.read(next(iter(world.entries("monday").values())).path)
+
+
+def test_where_absent_objects_are_forbidden(stage: Scene) -> None:
+    """Without the right to list what it asks for, Amazon says 403 of an object that is not there."""
+    place = with_rights(stage, strict=True)
+    node = as_role(place, "backup")
+
+    def absent_is_forbidden(method: str, target: str, _: dict[str, str]) -> Fault | None:
+        key = target.partition("?")[0].removeprefix(f"/{place.bucket}").removeprefix("/")
+        asks = key and method in {"GET", "HEAD"}
+        return Fault(answer=FORBIDDEN) if asks and not stage.world(place).has(key) else None
+
+    stage.proxy.chance = absent_is_forbidden
+    try:
+        done = node.run("backup", "--backup-name", "monday")
+        assert done.code == 0, done
+        assert "whether it is in the catalog cannot be seen" in done.err
+        stage.node.restart_generations()
+        fault = Fault("PUT", "partNumber=2", lose_request=True)
+        done = killed_by(stage.proxy, fault, lambda: node.start("backup", "--backup-name", "tuesday"))
+        assert done.code == -signal.SIGKILL
+        done = node.run("backup", "--backup-name", "tuesday")
+        assert done.code == 0, done
+    finally:
+        stage.proxy.chance = None
+    world = stage.world(place)
+    world.check_backup("tuesday", world.node.contents())
