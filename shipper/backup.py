@@ -10,6 +10,7 @@ the attempt had said which condemned documents it knows.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from backupstore.core import layout as grammar
@@ -19,6 +20,8 @@ from backupstore.errors import BackupError
 from shipper import manifest, snapshot
 from shipper.announce import MOST_FILES, announce, announce_started
 from shipper.begin import Node, Opened, Opening, Request, describe, look_at_node
+from shipper.cassandra.port import Schema
+from shipper.damage import DamageReport
 from shipper.intent import Found, New, Resume
 from shipper.memory import (
     Taken,
@@ -46,11 +49,17 @@ _DAY = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``workers``: transfers at once; ``grace``: incomplete_grace in seconds; known files are read after so many days."""
+    """``workers``: transfers at once; ``grace``: incomplete_grace in seconds; known files are read after so many days.
+
+    ``compare_all``: read all of them now; ``readers``: how many of them at once. ``part_size``: of multipart uploads, in bytes.
+    """
 
     workers: int = 8
     grace: float = 14 * _DAY
     reread_days: float = 30.0
+    compare_all: bool = False
+    readers: int = 1
+    part_size: int = 50 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +163,23 @@ class _Run:
             return taken
         if isinstance(intent, Resume):
             opening.check_may_retake()
-        tag = snapshot.tag_of(request.backup, keep=request.keep_snapshot)
-        opening.remember_begun(tag)
-        self.progress.step("taking a snapshot")
-        meta = describe(self.node, snapshot.take(site.cassandra, tag, request.filters))
+        tag, schema = self._found_snapshot(opening) if request.existing_snapshot else self._new_snapshot(opening)
+        meta = describe(self.node, schema)
         if isinstance(intent, Resume):
             opening.check_same(intent, meta)
-        taken = Taken(request.backup, tag, len(site.cassandra.snapshot_tables(tag)), meta)
-        remember_snapshot(site, taken)
-        return taken
+        return remember_snapshot(site, request.backup, tag, meta)
+
+    def _new_snapshot(self, opening: Opening) -> tuple[str, Schema]:
+        tag = snapshot.tag_of(self.request.backup, keep=self.request.keep_snapshot)
+        opening.remember_begun(tag)
+        self.progress.step("taking a snapshot")
+        return tag, snapshot.take(self.site.cassandra, tag, self.request.filters)
+
+    def _found_snapshot(self, opening: Opening) -> tuple[str, Schema]:
+        tag, schema = snapshot.find(self.site.cassandra, self.request.backup)
+        opening.remember_begun(tag)
+        self.progress.warn(f"schema and tokens are backed up as they are now, not as they were when {tag} was taken")
+        return tag, schema
 
     def _ship(self, opening: Opening, intent: New | Resume, taken: Taken, opened: Opened) -> Report:
         site, request = self.site, self.request
@@ -170,13 +187,21 @@ class _Run:
         with open_ledger(site.state, site.bucket, scope) as ledger:
             self.progress.step("comparing with the bucket")
             destination = Destination(
-                site.layout, site.name, request.backup, request.mode, opened.number, opened.condemned.keys
+                site.layout,
+                site.name,
+                request.backup,
+                request.mode,
+                opened.number,
+                opened.condemned.keys,
+                self.limits.part_size,
             )
             make_plan(ledger, site.cassandra, taken.tag, site.store, destination)
             if request.filters.is_whole and not ledger.totals().files:
                 raise snapshot.empty(taken.tag)
             opening.write_meta(intent, taken)
             announce_started(site, request.backup, opened.number, self.progress)
+            if request.mode == "differential":
+                DamageReport(site, request.backup, ledger, opened.condemned).tell(opened.begun, self.progress)
             pace = Pace(site, request.backup, opened.deadline)
             pace.check(ledger.unknown_size)
             rotten = self._upload(ledger, destination, pace)
@@ -215,9 +240,11 @@ class _Run:
         return (*corrupt, *odd)
 
     def _reread(self, totals: Totals) -> Reread:
-        """Spread the reading over the days, as if a backup ran once a day: at least one file each time."""
+        """Spread the reading over the days, as if a backup ran once a day: at least one file each time. Or read all."""
+        if self.limits.compare_all:
+            return Reread(math.inf, totals.files, self.limits.readers)
         days = self.limits.reread_days
-        return Reread(self.site.clock.now() - days * _DAY, 1 + int(totals.files / max(1.0, days)))
+        return Reread(self.site.clock.now() - days * _DAY, 1 + int(totals.files / max(1.0, days)), self.limits.readers)
 
     def _check_commit(self, opening: Opening, opened: Opened, modified: float) -> None:
         """The manifest may have arrived late all the same, after a pause in the middle of the request: then it is void."""
@@ -228,7 +255,9 @@ class _Run:
         """The backup is good, whatever becomes of its snapshot: what cannot be cleared now is left to the next run."""
         site, left = self.site, Unfinished()
         forget_snapshot(site)
-        if not self.request.keep_snapshot:
+        if not snapshot.is_ours(tag):
+            self.progress.step(f"the snapshot {tag} is left as it is")
+        elif not self.request.keep_snapshot:
             try:
                 site.cassandra.clear_snapshot(tag)
             except BackupError as error:

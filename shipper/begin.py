@@ -24,7 +24,7 @@ from shipper.meta import Condemnation, body_of, create_any, create_once, look, o
 from shipper.progress import Progress
 from shipper.ring import check_own_name, tokenmap_of
 from shipper.site import Site
-from shipper.snapshot import Filters
+from shipper.snapshot import Filters, is_ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Request:
     mode: Mode = "differential"
     filters: Filters = field(default_factory=Filters)
     keep_snapshot: bool = False
+    existing_snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ class Opening:
 
     def remember_begun(self, tag: str) -> None:
         """Before the snapshot is taken: the next run must find it, and this backup, whatever becomes of us."""
-        remember_unfinished(self.site, Unfinished((self.request.backup,), (tag,)))
+        remember_unfinished(self.site, Unfinished((self.request.backup,), (tag,) if is_ours(tag) else ()))
 
     @property
     def _backup(self) -> str:

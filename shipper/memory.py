@@ -14,6 +14,7 @@ that was killed while it was being taken or cleared, and is not used.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
@@ -34,11 +35,15 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A whole snapshot. ``folders`` are its table folders; ``meta`` holds the bodies of the files that describe it."""
+    """A whole snapshot. ``folders`` are its table folders; ``meta`` holds the bodies of the files that describe it.
+
+    ``stamp``: when the last of its folders was written, in nanoseconds; another one of the same name has another.
+    """
 
     backup: str
     tag: str
     folders: int
+    stamp: int
     meta: Mapping[str, str]
 
 
@@ -56,9 +61,11 @@ def remember_unfinished(site: Site, value: Unfinished) -> None:
     site.state.write(_OPEN, {**_of(site), **asdict(value)})
 
 
-def remember_snapshot(site: Site, taken: Taken) -> None:
+def remember_snapshot(site: Site, backup: str, tag: str, meta: Mapping[str, str]) -> Taken:
     """The snapshot is whole."""
+    taken = Taken(backup, tag, *_look(site, tag), meta)
     site.state.write(_SNAPSHOT, {**_of(site), **asdict(taken)})
+    return taken
 
 
 def forget_snapshot(site: Site) -> None:
@@ -69,13 +76,21 @@ def forget_snapshot(site: Site) -> None:
 def recall_snapshot(site: Site, backup: str) -> Taken | None:
     """The whole snapshot of that backup, if it still is on disk as it was taken."""
     value = site.state.read(_SNAPSHOT)
-    tag, folders, meta = value.get("tag"), value.get("folders"), value.get("meta")
+    tag, meta = value.get("tag"), value.get("meta")
     if not _is_of(site, value) or value.get("backup") != backup or not isinstance(tag, str):
         return None
-    if not isinstance(folders, int) or not isinstance(meta, dict) or not _is_texts(list(meta.values())):
+    if not isinstance(meta, dict) or not _is_texts(list(meta.values())) or tag not in site.cassandra.snapshot_tags(tag):
         return None
-    there = tag in site.cassandra.snapshot_tags(tag) and len(site.cassandra.snapshot_tables(tag)) == folders
-    return Taken(backup, tag, folders, meta) if there else None
+    seen = _look(site, tag)
+    return Taken(backup, tag, *seen, meta) if seen == (value.get("folders"), value.get("stamp")) else None
+
+
+def _look(site: Site, tag: str) -> tuple[int, int]:
+    """How many folders a snapshot has, and when the last of them was written."""
+    folders = [folder.path for folder in site.cassandra.snapshot_tables(tag)]
+    with suppress(FileNotFoundError):  # cleared at this moment: it is not the one that was taken
+        return len(folders), max((path.stat().st_mtime_ns for path in folders), default=0)
+    return len(folders), 0
 
 
 def remember_last(site: Site, backup: str) -> None:

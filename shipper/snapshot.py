@@ -1,4 +1,4 @@
-"""The snapshot of one backup: taken with its schema, never left behind.
+"""The snapshot of one backup: taken with its schema, never left behind; or an operator's, which is only read.
 
 Tags begin with ``medusa-shipper-``; whatever carries such a tag and is not the attempt's own is cleared by the next
 run. A snapshot that the operator wants to keep gets a tag that does not begin so; until its backup is finished, the
@@ -11,17 +11,29 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 
-from backupstore.errors import BackupError, NodeTrouble
+from backupstore.errors import BackupError, NodeTrouble, NotFound, Refused
 from shipper.cassandra.port import CassandraNode, Schema
+from shipper.restore.schema_text import SYSTEM_KEYSPACES, table_ids
 
 OURS = "medusa-shipper-"
 KEPT = "medusa-shipper_kept-"
+_OPERATORS = "medusa-"  # stock's, so that what takes snapshots for stock today need not change
 _TRIES = 3
+_MOST_SHOWN = 5
 
 
 def tag_of(backup: str, *, keep: bool) -> str:
     """The snapshot's tag. Nodetool and directories take these characters; other ones of a name become ``_``."""
-    return (KEPT if keep else OURS) + re.sub(r"[^A-Za-z0-9_.-]", "_", backup)
+    return (KEPT if keep else OURS) + _as_tag(backup)
+
+
+def is_ours(tag: str) -> bool:
+    """Whether it was taken by us, and may be cleared. Nobody else's ever is."""
+    return tag.startswith((OURS, KEPT))
+
+
+def _as_tag(backup: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", backup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +97,46 @@ def empty(tag: str) -> NodeTrouble:
         hint="Check data_file_directories in cassandra.yaml and the filters; run 'nodetool listsnapshots'.",
         operation="snapshot",
     )
+
+
+def find(cassandra: CassandraNode, backup: str) -> tuple[str, Schema]:
+    """The snapshot that the operator took for this backup, and the schema as it is now.
+
+    NotFound when there is none; Refused when it holds other tables than the node has: then it is not of this schema, or
+    not of everything. Whether a column was changed since, nobody can tell.
+    """
+    tag = _OPERATORS + _as_tag(backup)
+    if is_ours(tag):
+        raise Refused(
+            f"The name {backup} cannot be used with a snapshot of yours: one called {tag} would be taken for our own.",
+            hint="Choose a name that does not begin with 'shipper'.",
+            operation="snapshot",
+        )
+    again = f"Take it anew: nodetool clearsnapshot -t {tag}; nodetool snapshot -t {tag}"
+    if tag not in cassandra.snapshot_tags(tag):
+        raise NotFound(
+            f"There is no snapshot {tag} on this node.",
+            hint=f"Take it first: nodetool snapshot -t {tag}",
+            operation="snapshot",
+        )
+    schema = cassandra.schema()
+    wrong = _differences(cassandra, tag, schema)
+    if wrong:
+        raise Refused(f"The snapshot {tag} is not of what this node holds: {wrong}.", hint=again, operation="snapshot")
+    return tag, schema
+
+
+def _differences(cassandra: CassandraNode, tag: str, schema: Schema) -> str:
+    folders = {(folder.keyspace, *folder.table.rpartition("-")[::2]) for folder in cassandra.snapshot_tables(tag)}
+    known = table_ids(schema.described).items()
+    tables = {table_id: name for table_id, name in known if name.partition(".")[0] not in SYSTEM_KEYSPACES}
+    taken = {table_id for _, _, table_id in folders}
+    absent = sorted(f"{name} is not in it" for table_id, name in tables.items() if table_id not in taken)
+    if not any((keyspace, name) == ("system", "local") for keyspace, name, _ in folders):
+        absent.append("system.local is not in it")
+    gone = sorted(
+        f"{keyspace}.{name} in it was dropped since"
+        for keyspace, name, table_id in folders
+        if keyspace not in SYSTEM_KEYSPACES and table_id not in tables
+    )
+    return "; ".join([*absent, *gone][:_MOST_SHOWN])

@@ -15,9 +15,12 @@ from shipper.cassandra import wire
 from shipper.cassandra.addresses import all_addresses, cql_address, storage_address
 from shipper.cassandra.configuration import Configuration, read_configuration
 from shipper.cassandra.cql import CqlAccess, Tls, connect
+from shipper.cassandra.http_snapshots import ClientTls, Jolokia, ManagementApi, Server
 from shipper.cassandra.naming import Naming
 from shipper.cassandra.node import LocalNode
 from shipper.cassandra.nodetool import Nodetool, NodetoolAccess
+from shipper.cassandra.pods import PodLookup
+from shipper.cassandra.port import SnapshotCommands
 from shipper.cassandra.process import find_program
 from shipper.cassandra.service import Commands, HealthCheck, Presence, Service
 from shipper.cassandra.service import Limits as ServiceLimits
@@ -31,7 +34,12 @@ _PEER_SECONDS = 5.0
 
 def naming_of(settings: Settings) -> Naming:
     """How nodes are called in keys."""
-    return Naming(settings.storage.fqdn or "", settings.cassandra.resolve_ip_addresses)
+    kubernetes, fqdn = settings.kubernetes, settings.storage.fqdn or ""
+    resolve = settings.cassandra.resolve_ip_addresses
+    if not kubernetes.enabled:
+        return Naming(fqdn, resolve)
+    # Where pods are called by their addresses, each by its own, the others must be called so as well.
+    return Naming(fqdn, resolve and not kubernetes.pod_ip, PodLookup())
 
 
 @dataclass(frozen=True)
@@ -71,9 +79,20 @@ class NodeWiring:
         return Nodetool(access, timeout=float(self.settings.shipper.nodetool_timeout))
 
     @cached_property
+    def snapshots(self) -> SnapshotCommands:
+        """Who takes snapshots: nodetool, or in Kubernetes what answers at ``cassandra_url``."""
+        kubernetes = self.settings.kubernetes
+        if not kubernetes.enabled or kubernetes.cassandra_url is None:
+            return self.nodetool
+        files = (kubernetes.ca_cert, kubernetes.tls_cert, kubernetes.tls_key)
+        tls = ClientTls(*(file for file in files if file)) if all(files) else None
+        server = Server(kubernetes.cassandra_url, float(self.settings.shipper.nodetool_timeout), tls)
+        return ManagementApi(server) if kubernetes.use_mgmt_api else Jolokia(server)
+
+    @cached_property
     def node(self) -> LocalNode:
         """The node as the verbs see it."""
-        return LocalNode(self.configuration, self.access, self.nodetool, naming_of(self.settings))
+        return LocalNode(self.configuration, self.access, self.snapshots, naming_of(self.settings))
 
     def site(self, store: ObjectStore, layout: Layout, name: str) -> Site:
         """What the verbs work with."""

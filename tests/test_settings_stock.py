@@ -123,7 +123,7 @@ STOCK: dict[str, dict[str, str | None]] = {
     },
 }
 
-OURS_DIFFER = {("storage", "concurrent_transfers"): "8"}
+OURS_DIFFER = {("storage", "concurrent_transfers"): "32"}
 
 SHIPPER = {
     "state_dir": "/var/lib/medusa-shipper",

@@ -6,7 +6,8 @@ import hashlib
 
 import pytest
 
-from backupstore.core.layout import DataKey, Layout, RowKey
+from backupstore.core.keys import DataKey, RowKey
+from backupstore.core.layout import Layout
 from backupstore.core.writers import Principal
 from backupstore.errors import Conflict, Denied
 from backupstore.ports import ObjectStore

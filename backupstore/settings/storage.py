@@ -82,7 +82,7 @@ class StorageSettings:
         "bytes a second, per process, each way, on local buckets too; empty: no limit",
         TRANSFER,
     )
-    concurrent_transfers: int = option(whole(1, 1000), "8", "files at once; stock's default is 1", TRANSFER)
+    concurrent_transfers: int = option(whole(1, 1000), "32", "files at once; stock's default is 1", TRANSFER)
     multi_part_upload_threshold: int = option(
         or_default(SIZE, "20MB"), "20MB", "larger files are uploaded in parts", S3
     )

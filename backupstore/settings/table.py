@@ -36,7 +36,7 @@ beside it. All the others are obeyed.
 - What `cql_k8s_secrets_path` and `nodetool_k8s_secrets_path` hold goes before user and password from anywhere else.
 - Secrets are shown nowhere, not even in messages about them.
 
-Where we differ from stock on purpose: `concurrent_transfers` is 8, not 1. `health_check = thrift`, a part of the
+Where we differ from stock on purpose: `concurrent_transfers` is 32, not 1. `health_check = thrift`, a part of the
 `sstableloader_*` or TLS options without the rest, an old S3 region name that nobody knows, a provider with an endpoint
 of its own but no `host`, `[kubernetes] enabled` without `cassandra_url`, a log format that no line can be written in,
 and `nodetool_ssl` with any yes but the exact `true` are errors; stock ignores them or fails later.

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from backupstore.clock import SystemClock
 from backupstore.core.layout import Layout
 from backupstore.ports import ObjectStore
-from backupstore.settings import DEFAULT_FILE, Settings, load
+from backupstore.settings import DEFAULT_FILE, LoggingSettings, Settings, load
 from backupstore.wiring import layout_of, open_store
 from shipper.cli import logs
 from shipper.cli.console import Console
-from shipper.cli.logs import log
+from shipper.cli.logs import Wishes, log
 
 _LOG_FORMAT = "MEDUSA_SHIPPER_LOG_FORMAT"
 
@@ -37,7 +37,7 @@ class Globals:
         """Settings of this run; logging is set up from them, and warnings about them are logged."""
         loaded = load(self.config_file, os.environ, self.overrides)
         settings = loaded.settings
-        self._log(as_json=settings.shipper.log_format == "json")
+        self._log(as_json=settings.shipper.log_format == "json", file=settings.logging)
         for warning in loaded.warnings:
             log.warning(warning)
         if loaded.not_obeyed:
@@ -52,6 +52,12 @@ class Globals:
             storage.prefix or "-",
         )
         return settings
+
+    def with_overrides(self, **given: str | None) -> Globals:
+        """The same, with options that stand behind the command; None sets nothing."""
+        return replace(
+            self, overrides={**self.overrides, **{name: text for name, text in given.items() if text is not None}}
+        )
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -80,5 +86,5 @@ class Globals:
 
         return naming_of(self.settings).own()
 
-    def _log(self, *, as_json: bool) -> None:
-        logs.set_up(as_json=as_json, timestamps=self.log_timestamp, verbosity=self.verbosity)
+    def _log(self, *, as_json: bool, file: LoggingSettings | None = None) -> None:
+        logs.set_up(Wishes(as_json=as_json, timestamps=self.log_timestamp, verbosity=self.verbosity), file)

@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from backupstore.core import layout as grammar
-from backupstore.core.layout import AnnouncedKey
+from backupstore.core.keys import AnnouncedKey
 from backupstore.core.manifest import Entry, Item, ManifestReader
 from backupstore.errors import Denied, NotFound
 from backupstore.operations.reading import read_head

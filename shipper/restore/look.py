@@ -7,7 +7,7 @@ from pathlib import Path
 
 from backupstore.core import layout as grammar
 from backupstore.core import tokenmap
-from backupstore.core.documents import Hold, encode
+from backupstore.core.documents import Damaged, Hold, decode, encode
 from backupstore.errors import BackupError, Corrupt, Denied, NodeTrouble, NotFound, Refused
 from shipper.cassandra.port import Identity
 from shipper.intent import Found
@@ -54,11 +54,21 @@ def _check_whole(site: Site, name: str, found: Found) -> None:
         why = "was given up before it was whole"
     elif grammar.MANIFEST not in found.files:
         why, way_out = "is not finished: it has no manifest", f"Wait until it is finished, or: {way_out}"
+    elif grammar.DAMAGED in found.files:
+        why = f"lost files after it was made: {_damage(site, name)}"
     elif found.latest is not None and found.latest.partial:
         why = "holds only some tables (--keyspace, --table), and a node can only be restored whole"
         way_out = "Choose a whole backup, or fetch its files with 'download'."
     if why:
         raise Refused(f"The backup {name} of {site.name} {why}.", hint=way_out, operation="restore", key=name)
+
+
+def _damage(site: Site, name: str) -> str:
+    key = site.layout.meta(site.name, name, grammar.DAMAGED)
+    body = body_of(site.store, key)
+    damaged = decode(Damaged, body, key) if body is not None else None
+    first = damaged.files[0] if damaged and damaged.files else None
+    return printable(f"{first.path} {first.why}") if first else "nobody says which"
 
 
 def _ring(site: Site, name: str) -> tokenmap.Tokenmap:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backupstore.core.documents import Mode
-from backupstore.core.layout import DataKey, Layout
+from backupstore.core.keys import DataKey
+from backupstore.core.layout import Layout
 from backupstore.ports import StoredObject
 from shipper.transfer.known import KnownFile
 from shipper.transfer.ledger import FileRow
@@ -18,7 +19,10 @@ from shipper.transfer.ledger import FileRow
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where this attempt's data goes. ``condemned``: keys that purge is about to delete, to be taken as absent."""
+    """Where this attempt's data goes. ``condemned``: keys that purge is about to delete, to be taken as absent.
+
+    ``part_size``: of what stock has sent in parts, in bytes.
+    """
 
     layout: Layout
     node: str
@@ -26,6 +30,7 @@ class Destination:
     mode: Mode
     attempt: int
     condemned: frozenset[str]
+    part_size: int = 50 << 20
 
     def plain(self, row: FileRow) -> str:
         """The key that stock would use."""

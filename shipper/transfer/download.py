@@ -106,7 +106,7 @@ class Downloader:
                 self._meter.add(len(piece))
 
             try:
-                self._store.fetch(file.key, sink)
+                fetched = self._store.fetch(file.key, sink)
             except NotFound as error:
                 raise Corrupt(
                     f"The backup's file {file.key} is missing in the bucket.",
@@ -114,14 +114,15 @@ class Downloader:
                     operation="download",
                     key=file.key,
                 ) from error
-        check.finish()
+        check.finish(opaque=fetched.opaque)
 
 
 class Check:
     """Compares the bytes of one file with what the manifest says of them, on the way.
 
     Ours is the sha256. Stock's manifests have the provider's MD5 only: in hex on S3, where that of an object in several
-    parts is none, in base64 on Google Cloud, nothing on a local bucket; there the size has to do.
+    parts is none, nor that of one encrypted with a key from elsewhere, which the store has to say (``opaque``); in base64
+    on Google Cloud, nothing on a local bucket. Where there is none the size has to do.
     """
 
     def __init__(self, file: Wanted) -> None:
@@ -141,13 +142,13 @@ class Check:
         if self._md5:
             self._md5.update(piece)
 
-    def finish(self) -> None:
+    def finish(self, *, opaque: bool = False) -> None:
         """The end. Corrupt when the bytes are not what was backed up."""
         if self._size != self._file.size:
             raise self._bad(f"it has {self._size} bytes and the manifest says {self._file.size}")
         if self._sha and self._sha.hexdigest() != self._file.sha256:
             raise self._bad("its content is not what was backed up (sha256)")
-        if self._md5 and self._md5.digest() != self._wanted_md5:
+        if self._md5 and not opaque and self._md5.digest() != self._wanted_md5:
             raise self._bad("its content is not what was backed up (MD5)")
 
     def _bad(self, why: str) -> Corrupt:

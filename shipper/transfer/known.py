@@ -11,7 +11,7 @@ the SSTable has been read and not been checked yet: the run that read it was kil
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,6 +112,11 @@ class KnownFiles:
             (stored.key, stored.size, stored.digest, stored.modified),
         ).fetchone()
         return str(found[0]) if found else None
+
+    def relied_on(self) -> Iterator[str]:
+        """The objects that hold what is remembered."""
+        for (key,) in self._db.execute("SELECT key FROM known WHERE scope = ?", (self._scope,)):
+            yield str(key)
 
     def holds_versions(self) -> bool:
         """Whether a listing of ``data-v`` may matter: something lies there, or the memory is empty and cannot say."""

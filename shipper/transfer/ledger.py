@@ -177,6 +177,11 @@ class Ledger:
         row = self._db.execute("SELECT key, size, modified, digest FROM stored WHERE key = ?", (key,)).fetchone()
         return StoredObject(*row) if row else None
 
+    def changed_since(self, at: float) -> Iterator[StoredObject]:
+        """Listed objects that were written then or later, by the store's time."""
+        found = self._db.execute("SELECT key, size, modified, digest FROM stored WHERE modified >= ?", (at,))
+        yield from (StoredObject(*row) for row in found)
+
     def record(self, shipped: Shipped, *, now: float) -> None:
         """One file is in the bucket."""
         row, stored = shipped.row, shipped.object

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import TypeVar
+
+from shipper.transfer.heap import share_heap
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,31 +42,45 @@ def in_parallel(
     the error is raised: nothing is still writing by then, and nothing that was done is forgotten. ``tick`` is called
     about twice a second and with every result.
     """
+    share_heap()
     source = iter(items)
-    running: set[Future[R]] = set()
+    done: SimpleQueue[Future[R]] = SimpleQueue()  # to wait for many futures at once would cost more than a small file
+    in_flight = 0
     failure: BaseException | None = None
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="transfer") as pool:
         try:
             while True:
                 # One item waits behind each busy worker, so that none is ever idle.
-                while not failure and len(running) < 2 * workers and (item := next(source, _END)) is not _END:
-                    running.add(pool.submit(work, item))  # type: ignore[arg-type]  # _END was sorted out above
-                if not running:
+                while not failure and in_flight < 2 * workers and (item := next(source, _END)) is not _END:
+                    pool.submit(work, item).add_done_callback(done.put)  # type: ignore[arg-type]  # _END was sorted out
+                    in_flight += 1
+                if not in_flight:
                     break
-                finished, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                future = _next(done)
                 if tick and not failure:
                     tick()
-                for future in finished:
-                    if error := future.exception():
-                        failure = failure or error
-                    else:
-                        yield future.result()
-                if failure:
-                    running = {future for future in running if not future.cancel()}
+                if future is None:
+                    continue
+                in_flight -= 1
+                if future.cancelled():
+                    continue
+                if error := future.exception():
+                    failure = failure or error
+                    pool.shutdown(wait=False, cancel_futures=True)
+                else:
+                    yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     if failure:
         raise failure
 
 
+def _next(done: SimpleQueue[Future[R]]) -> Future[R] | None:
+    try:
+        return done.get(timeout=_TICK)
+    except Empty:
+        return None
+
+
 _END = object()
+_TICK = 0.5

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from backupstore.errors import BackupError, Corrupt, Denied, NodeTrouble
 
-PIECE = 1 << 20
+_PIECE = 256 << 10  # read, hashed and sent while it is in the processor's own cache
 
 
 class Changed(Exception):
@@ -108,7 +108,7 @@ class FileSource:
             raise unreadable(self.path, error) from error
         left = self._seen.size
         try:
-            while left and (piece := os.read(handle, min(PIECE, left))):
+            while left and (piece := os.read(handle, min(_PIECE, left))):
                 left -= len(piece)
                 yield piece
             if left or Seen.of(os.fstat(handle)) != self._seen:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backupstore.errors import Conflict, Corrupt, NotFound, Refused
+from backupstore.errors import Conflict, Corrupt, Denied, NotFound, Refused
 from backupstore.ports import Clock, ObjectStore, StoredObject
 from shipper.progress import Progress
 from shipper.transfer.decide import Compare, Decision, Destination, GoBeside, Put, Reuse, decide
+from shipper.transfer.etag import etag_like
 from shipper.transfer.ledger import FileRow, Ledger, Shipped
 from shipper.transfer.pool import Meter, in_parallel
 from shipper.transfer.source import Changed, Digests, FileSource, Seen, unreadable
@@ -28,10 +30,14 @@ _MD5 = re.compile(r"[0-9a-f]{32}|[A-Za-z0-9+/]{22}==")
 
 @dataclass(frozen=True, slots=True)
 class Reread:
-    """Known files are read again in rotation: those not read since ``before``, at most ``most`` of them in one run."""
+    """Known files are read again in rotation: those not read since ``before``, at most ``most`` of them in one run.
+
+    ``at_once``: so many at the same time, for to hash costs a core that Cassandra may need.
+    """
 
     before: float
     most: int
+    at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class Uploader:
         self._clock = clock
         self._workers = workers
         self._meter = Meter()
+        self._readers = threading.BoundedSemaphore()
 
     def ship(self, reread: Reread, progress: Progress, check: Callable[[], None]) -> tuple[str, ...]:
         """Ship every pending file of the ledger. Returns paths of files whose disk no longer holds what was shipped.
@@ -61,6 +68,7 @@ class Uploader:
         ``check`` is called now and then, and raises when it is too late to go on.
         """
         rotten: list[str] = []
+        self._readers = threading.BoundedSemaphore(reread.at_once)
         kept = self._clock.running()
         for shipped in in_parallel(
             self._tasks(reread), self._one, workers=self._workers, tick=lambda: self._tell(progress)
@@ -95,7 +103,8 @@ class Uploader:
     def _task(self, row: FileRow, reread_before: float) -> _Task:
         known = self._ledger.known.get(row.local)
         at_known = self._ledger.stored(known.key) if known else None
-        at_plain = self._ledger.stored(self._destination.plain(row))
+        plain = self._destination.plain(row)
+        at_plain = at_known if known and known.key == plain else self._ledger.stored(plain)
         decision = decide(row, self._destination, known=known, at_known=at_known, at_plain=at_plain)
         content = self._ledger.known.content_of(decision.object) if isinstance(decision, Compare) else None
         return _Task(row, decision, content, isinstance(decision, Reuse) and decision.known.read_at < reread_before)
@@ -140,7 +149,8 @@ class Uploader:
     def _read_again(self, shipped: Shipped) -> Shipped:
         """Does the disk still hold what was shipped from it long ago? The object does, whatever the answer."""
         try:
-            digests = self._source(shipped.row).digest()
+            with self._readers:
+                digests = self._source(shipped.row).digest()
         except Corrupt:
             return shipped._replace(rotten=True)
         if digests.sha256 != shipped.sha256:
@@ -159,8 +169,10 @@ class Uploader:
 
     def _compare(self, row: FileRow, stored: StoredObject, content: str | None) -> Shipped:
         source = self._source(row, md5=content is None and _is_md5(stored.digest))
+        parts = etag_like(stored.digest, row.size, self._destination.part_size) if content is None else None
+        source.also = parts.update if parts else None
         digests = source.digest()
-        if self._holds(stored, row.size, digests, content):
+        if (parts and parts.hexdigest() == stored.digest) or self._holds(stored, row.size, digests, content):
             return Shipped(row, stored, digests.sha256, digests.crc32, reused=True, read=True)
         return self._beside(row, digests)
 
@@ -170,7 +182,10 @@ class Uploader:
         if content is not None:
             return content == digests.sha256
         if digests.md5 is not None and _is_md5(stored.digest):
-            return stored.digest in {digests.md5, b64encode(bytes.fromhex(digests.md5)).decode()}
+            if stored.digest in {digests.md5, b64encode(bytes.fromhex(digests.md5)).decode()}:
+                return True
+            if not self._store.head(stored.key).opaque:
+                return False
         # The store's own digest says nothing we can compute: read the object, once; from now on it is remembered.
         sha = hashlib.sha256()
         self._store.fetch(stored.key, sha.update)
@@ -205,23 +220,26 @@ class Uploader:
     def _at(self, key: str) -> StoredObject | None:
         try:
             return self._store.head(key)
-        except NotFound:
+        except (NotFound, Denied):  # who may not list the bucket is told that an absent object is forbidden
             return None
 
-    def _source(self, row: FileRow, *, md5: bool = False, sha256: str | None = None) -> FileSource:
+    def _source(self, row: FileRow, *, md5: bool = False, sha256: str | None = None) -> _Metered:
         return _Metered(row, self._meter, md5=md5, sha256=sha256)
 
 
 class _Metered(FileSource):
-    """A file whose bytes are counted for the progress display."""
+    """A file whose bytes are counted for the progress display; ``also``: whoever wants to see them, too."""
 
     def __init__(self, row: FileRow, meter: Meter, *, md5: bool, sha256: str | None) -> None:
         super().__init__(Path(row.path), Seen(row.size, row.mtime_ns, row.inode), md5=md5, sha256=sha256)
         self._meter = meter
+        self.also: Callable[[bytes], None] | None = None
 
     def _pieces(self) -> Iterator[bytes]:
         for piece in super()._pieces():
             self._meter.add(len(piece))
+            if self.also:
+                self.also(piece)
             yield piece
 
 

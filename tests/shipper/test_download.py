@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from backupstore.core import layout as grammar
 from backupstore.core.layout import Layout
 from backupstore.errors import Corrupt, NoSpace, NotFound, Refused
-from backupstore.ports import ObjectStore
+from backupstore.ports import ObjectStore, Sink, StoredObject
 from backupstore.stores.memory import MemoryBucket
 from shipper.backup import Limits, back_up
 from shipper.begin import Request as BackupRequest
@@ -23,6 +24,7 @@ from shipper.state import StateDirectory
 from tests.clocks import SettableClock
 from tests.killing import Point, Trigger, killed, killing
 from tests.recorded import NAME, RecordedNode
+from tests.shipper.backup.world import Wrapped
 
 LAYOUT = Layout()
 
@@ -215,6 +217,31 @@ def test_a_damaged_object_leaves_no_file_with_its_name(store: ObjectStore, there
     assert not (there / path.partition("/data/")[2]).exists()
     assert not (there / "manifest.json").exists()
     assert not list(there.rglob("*.part"))
+
+
+class Encrypted(Wrapped):
+    """The digests of stock's manifests are those of what is stored, as with SSE-KMS: only the store can tell."""
+
+    opaque = True
+
+    def fetch(self, key: str, sink: Sink) -> StoredObject:
+        return replace(self.store.fetch(key, sink), opaque=self.opaque)
+
+
+def test_a_digest_that_only_looks_like_md5_is_no_damage(node: RecordedNode, store: ObjectStore, there: Path) -> None:
+    key = LAYOUT.meta(NAME, "monday", "manifest.json")
+    sections = json.loads(store.read(key).body)
+    for entry in (entry for section in sections for entry in section["objects"]):
+        del entry["sha256"]
+        entry["MD5"] = "0" * 32
+    store.put(key, json.dumps(sections).encode())
+    encrypted = Encrypted(store)
+    encrypted.opaque = False
+    with pytest.raises(Corrupt, match="MD5"):
+        fetch(encrypted, there)
+    encrypted.opaque = True
+    fetch(encrypted, there)
+    assert files(there) == node.contents()
 
 
 def test_more_than_there_is_space_for(store: ObjectStore, there: Path) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from backupstore.core.documents import Mode
-from backupstore.core.layout import DataKey
+from backupstore.core.keys import DataKey
 from backupstore.errors import Corrupt, NodeTrouble, Refused
-from backupstore.ports import ObjectStore, Source, StoredObject
+from backupstore.ports import ObjectStore, Sink, Source, StoredObject
 from tests.recorded import NAME, RecordedNode
 from tests.shipper.backup.world import World, Wrapped, elsewhere
 
@@ -135,6 +135,42 @@ def test_on_google_stock_s_objects_are_compared_by_their_md5(memory_world: World
         world.owner.put(f"prod/{NAME}/data/{file}", body)
     report = elsewhere(world, store=Google(world.store)).back_up("monday")
     assert report.totals.new_files == 0
+
+
+class Encrypted(Wrapped):
+    """A bucket whose digests look like MD5 and are none, as with SSE-KMS; a listing does not tell."""
+
+    fetched = 0
+
+    def fetch(self, key: str, sink: Sink) -> StoredObject:
+        self.fetched += 1
+        return self.store.fetch(key, sink)
+
+    def list(self, folder: str) -> Iterator[StoredObject]:
+        return (self._other(stored) for stored in self.store.list(folder))
+
+    def head(self, key: str) -> StoredObject:
+        return replace(self._other(self.store.head(key)), opaque=True)
+
+    def upload(self, key: str, source: Source) -> StoredObject:
+        return replace(self._other(self.store.upload(key, source)), opaque=True)
+
+    def _other(self, stored: StoredObject) -> StoredObject:
+        return replace(stored, digest=(stored.digest or "")[::-1])
+
+
+def test_digests_that_only_look_like_md5_do_not_send_anything_again(memory_world: World) -> None:
+    world = memory_world
+    for file, body in world.node.contents().items():
+        world.owner.put(f"prod/{NAME}/data/{file}", body)
+    store = Encrypted(world.store)
+    encrypted = elsewhere(world, store=store)
+    assert encrypted.back_up("monday").totals.new_files == 0
+    world.check_backup("monday", world.node.contents())
+    fetched = store.fetched
+    assert fetched == len(world.node.contents())
+    assert encrypted.back_up("tuesday").totals.new_files == 0
+    assert store.fetched == fetched, "what is known is known by that digest too"
 
 
 class LostAnswers(Wrapped):

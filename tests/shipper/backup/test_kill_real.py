@@ -17,7 +17,8 @@ from backupstore.core.manifest import Entry, check_entry, read_manifest
 from shipper.cassandra import data_directories
 from shipper.site import Site
 from shipper.wiring import NodeWiring
-from tests.demo.stage import BUCKET, write_ini
+from tests.demo.places import BUCKET, local
+from tests.demo.stage import write_ini
 from tests.harness import Cluster, ClusterConfig, loading, schema
 from tests.killing import Point
 from tests.shipper.backup.killed_node import settings_of, site_of
@@ -63,7 +64,8 @@ def ini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             loading.load(session, rows=20)
         base = tmp_path_factory.mktemp("kill")
         (base / BUCKET).mkdir()
-        yield write_ini(base, cluster.nodes[0])
+        with local(base) as place:
+            yield write_ini(base, cluster.nodes[0], place)
 
 
 def run(ini: Path, name: str, mode: Mode, at: Point | None = None) -> int:

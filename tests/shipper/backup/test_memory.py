@@ -38,7 +38,9 @@ class Forgetful:
         raise NotFound(f"{key} {limit}")
 
     def head(self, key: str) -> StoredObject:
-        raise NotFound(key)
+        if "/data-v/" in key:
+            raise NotFound(key)
+        return StoredObject(key, 1, 1.0, "0" * 32)
 
     def entries(self, _folder: str) -> Folder:
         return Folder((), ())

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Attempt, Condemned, Mode, decode, encode
+from backupstore.core.keys import AnnouncedKey
 from backupstore.core.layout import Layout
 from backupstore.core.manifest import Entry, TableSection, check_entry, read_manifest
 from backupstore.core.writers import Principal
@@ -173,7 +174,7 @@ class World:
             parsed = grammar.parse(key)
             is_attempt = "/meta/attempt-" in key
             if not is_attempt:
-                found[key] = b"" if parsed and isinstance(parsed.key, grammar.AnnouncedKey) else self.body(key)
+                found[key] = b"" if parsed and isinstance(parsed.key, AnnouncedKey) else self.body(key)
         return found
 
 

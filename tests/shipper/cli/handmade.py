@@ -11,7 +11,8 @@ from typing import Any
 from backupstore.core import layout as grammar
 from backupstore.core import tokenmap
 from backupstore.core.documents import Abandoned, Announcement, Attempt, Mode, encode
-from backupstore.core.layout import Announced, DataKey, Layout
+from backupstore.core.keys import Announced, DataKey
+from backupstore.core.layout import Layout
 from backupstore.core.tokenmap import RingMember
 from backupstore.ports import ObjectStore
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from backupstore.core.layout import Layout, RowKey
+from backupstore.core.keys import RowKey
+from backupstore.core.layout import Layout
 from tests.shipper.cli.program import Program
 
 

@@ -28,7 +28,6 @@ from backupstore.ports import ObjectStore
 from backupstore.stores.local import LocalStore
 from shipper.backup import Limits, Report, back_up
 from shipper.begin import Request
-from shipper.cassandra.port import Member
 from shipper.progress import Silent
 from shipper.site import Site
 from shipper.snapshot import Filters
@@ -36,6 +35,7 @@ from shipper.state import StateDirectory
 from tests.clocks import SettableClock
 from tests.harness.stock import Stock, python
 from tests.interleaving import Around
+from tests.interop.recorded_stock import Alone
 from tests.recorded import NAME, RecordedNode
 from tests.shipper.cli.handmade import Made, Maker
 
@@ -58,13 +58,6 @@ for number, directory in enumerate(sorted(pathlib.Path(sys.argv[2]).iterdir())):
             found = repr(error)
     print(json.dumps(found), flush=True)
 """
-
-
-class Alone(RecordedNode):
-    """A recorded node that knows of no other."""
-
-    def ring(self) -> tuple[Member, ...]:
-        return tuple(member for member in super().ring() if member.address == NAME)
 
 
 @dataclass
@@ -100,7 +93,7 @@ class Shared:
 
     def index(self, *node_backups: tuple[str, str], store: ObjectStore | None = None) -> None:
         subjects = [Subject(self.prefix, node, backup) for node, backup in node_backups]
-        index(store or self.store, subjects, now=1.0, revision=lambda: f"r{next(self._revisions)}")
+        assert not index(store or self.store, subjects, now=1.0, revision=lambda: f"r{next(self._revisions)}").failed
 
     def reconcile(self) -> None:
         report = reconcile(self.store, self.layout, now=1.0, revision=lambda: f"r{next(self._revisions)}")
