@@ -18,7 +18,7 @@ from backupstore.stores.s3.head import BadAnswer, Head, read_head
 
 _HEAD_LIMIT = 256 << 10
 _READ = 64 << 10
-_PIECE = 1 << 20  # hashed and written while it is in the cache of the processor
+_PIECE = 256 << 10  # hashed and written while it is in the cache of the processor
 _TLS_PIECE = 256 << 10
 _TLS_RECORD = 16 << 10
 _JOINED = 128 << 10  # head and body of this size go out in one piece
