@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,15 @@ def read(path: Path) -> bytes:
         return b""
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Who was started in the background of a script ignores the signal, and so would we."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_it_is_killed_when_we_are_interrupted(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     # Not before it is waited for: what comes while it is being started is Python's to handle.
@@ -78,7 +89,7 @@ def test_it_is_killed_when_we_are_interrupted(tmp_path: Path) -> None:
     def interrupt() -> None:
         while not pid.exists() or not pid.read_text().strip():
             time.sleep(0.01)
-        os.kill(os.getpid(), 2)
+        os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
