@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backupstore.core import layout as grammar
-from backupstore.core.documents import Attempt, Condemned, decode
+from backupstore.core.documents import Attempt, decode
 from backupstore.core.keys import MetaKey
 from backupstore.core.layout import Layout
 from backupstore.errors import Conflict, Corrupt, NotFound, Refused
+from backupstore.operations.condemned import list_condemned, read_document
 from backupstore.ports import ObjectStore
 from shipper.intent import Found
 
@@ -67,30 +68,16 @@ def find(store: ObjectStore, layout: Layout, node: str, backup: str) -> Found:
 
 
 def read_condemned(store: ObjectStore, layout: Layout, node: str) -> Condemnation:
-    """Read every condemned document of a node. Corrupt when one cannot be read: its keys would be trusted by mistake.
-
-    One that vanishes after it was listed is dropped by purge, which does so long after anybody may act on it.
-    """
+    """Read every condemned document of a node. Corrupt when one cannot be read: its keys would be trusted by mistake."""
     runs: list[str] = []
     backups: set[str] = set()
     keys: set[str] = set()
-    folder = layout.condemned(node)
-    for stored in store.list(folder):
-        try:
-            document = decode(Condemned, store.read(stored.key).body, stored.key)
-        except NotFound:
-            continue
-        except Corrupt as error:
-            raise Corrupt(
-                error.message,
-                hint="Only purge writes there, and what it says must not be used cannot be told from the rest now."
-                " Find out who wrote this, and delete it when no purge runs.",
-                operation="read",
-                key=stored.key,
-            ) from error
-        runs.append(stored.key.removeprefix(folder).removesuffix(".json"))
-        backups.update(document.backups)
-        keys.update(document.keys)
+    for name, stored in list_condemned(store, layout, node):
+        document = read_document(store, stored.key)
+        if document is not None:
+            runs.append(name)
+            backups.update(document.backups)
+            keys.update(document.keys)
     return Condemnation(tuple(runs), frozenset(backups), frozenset(keys))
 
 

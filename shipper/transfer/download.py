@@ -6,25 +6,18 @@ that whatever carries its real name is whole: a killed download goes on where it
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from backupstore.core.contents import UNUSABLE, Check
 from backupstore.errors import BackupError, Corrupt, NotFound
 from backupstore.ports import ObjectStore
 from shipper.progress import Progress
 from shipper.state import disk_error
 from shipper.transfer.fetch_plan import FetchPlan, Wanted
 from shipper.transfer.pool import Meter, in_parallel
-
-_HEX = re.compile(r"[0-9a-fA-F]{32}")
-_BASE64 = re.compile(r"[0-9A-Za-z+/]{22}==")
-_HINT = "This backup cannot be restored whole. Choose another one (list-backups), and run verify on this."
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +85,7 @@ class Downloader:
             raise
 
     def _receive(self, file: Wanted, part: Path, owner: Owner | None) -> None:
-        check = Check(file)
+        check = _check(file)
         part.unlink(missing_ok=True)  # of a killed run, or a link that somebody laid for us
         with part.open("xb", buffering=0) as out:
             if owner:
@@ -110,65 +103,19 @@ class Downloader:
             except NotFound as error:
                 raise Corrupt(
                     f"The backup's file {file.key} is missing in the bucket.",
-                    hint=_HINT,
+                    hint=UNUSABLE,
                     operation="download",
                     key=file.key,
                 ) from error
         check.finish(opaque=fetched.opaque)
 
 
-class Check:
-    """Compares the bytes of one file with what the manifest says of them, on the way.
-
-    Ours is the sha256. Stock's manifests have the provider's MD5 only: in hex on S3, where that of an object in several
-    parts is none, nor that of one encrypted with a key from elsewhere, which the store has to say (``opaque``); in base64
-    on Google Cloud, nothing on a local bucket. Where there is none the size has to do.
-    """
-
-    def __init__(self, file: Wanted) -> None:
-        self._file = file
-        self._size = 0
-        self._sha = hashlib.sha256() if file.sha256 else None
-        self._wanted_md5 = None if file.sha256 else plain_md5(file.md5)
-        self._md5 = hashlib.md5(usedforsecurity=False) if self._wanted_md5 else None
-
-    def take(self, piece: bytes) -> None:
-        """Some more bytes. Corrupt as soon as there are too many."""
-        self._size += len(piece)
-        if self._size > self._file.size:
-            raise self._bad(f"it is larger than the {self._file.size} bytes that the manifest says")
-        if self._sha:
-            self._sha.update(piece)
-        if self._md5:
-            self._md5.update(piece)
-
-    def finish(self, *, opaque: bool = False) -> None:
-        """The end. Corrupt when the bytes are not what was backed up."""
-        if self._size != self._file.size:
-            raise self._bad(f"it has {self._size} bytes and the manifest says {self._file.size}")
-        if self._sha and self._sha.hexdigest() != self._file.sha256:
-            raise self._bad("its content is not what was backed up (sha256)")
-        if self._md5 and not opaque and self._md5.digest() != self._wanted_md5:
-            raise self._bad("its content is not what was backed up (MD5)")
-
-    def _bad(self, why: str) -> Corrupt:
-        return Corrupt(f"{self._file.key} is damaged: {why}.", hint=_HINT, operation="download", key=self._file.key)
-
-
-def plain_md5(text: str | None) -> bytes | None:
-    """The MD5 that a provider's digest says; None where it says none, as for an object that was sent in parts."""
-    if text and _HEX.fullmatch(text):
-        return bytes.fromhex(text)
-    if text and _BASE64.fullmatch(text):
-        try:
-            return base64.b64decode(text, validate=True)
-        except binascii.Error:
-            return None
-    return None
+def _check(file: Wanted) -> Check:
+    return Check(file.key, size=file.size, sha256=file.sha256, md5=file.md5)
 
 
 def _is_whole(path: Path, file: Wanted) -> bool:
-    check = Check(file)
+    check = _check(file)
     try:
         with path.open("rb") as source:
             while piece := source.read(1 << 20):

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from backupstore.core import layout as grammar
 from backupstore.core.layout import Layout
 from backupstore.core.manifest import Entry, ManifestReader, TableSection, check_entry
+from backupstore.core.sstables import parse_component
 from backupstore.errors import BackupError, Corrupt, Refused
 from backupstore.ports import ObjectStore
-from shipper.cassandra.sstables import parse_component
 from shipper.state import disk_error, no_space
 
 _SCHEMA = """

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from backupstore.core.sstables import DATA, DIGEST, TOC, Problem, check_sstable, parse_component
 from backupstore.errors import Corrupt
-from shipper.cassandra.sstables import DATA, DIGEST, TOC, Problem, check_sstable, parse_component
 from shipper.transfer.ledger import Done, Ledger
 
 _TEXT_LIMIT = 1 << 16

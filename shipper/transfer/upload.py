@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backupstore.core.etag import etag_like
 from backupstore.errors import Conflict, Corrupt, Denied, NotFound, Refused
 from backupstore.ports import Clock, ObjectStore, StoredObject
 from shipper.progress import Progress
 from shipper.transfer.decide import Compare, Decision, Destination, GoBeside, Put, Reuse, decide
-from shipper.transfer.etag import etag_like
 from shipper.transfer.ledger import FileRow, Ledger, Shipped
 from shipper.transfer.pool import Meter, in_parallel
 from shipper.transfer.source import Changed, Digests, FileSource, Seen, unreadable

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from boto3.s3.transfer import TransferConfig
 
+from backupstore.core.etag import EtagOfParts, etag_like
 from backupstore.ports import StoredObject
-from shipper.transfer.etag import EtagOfParts, etag_like
 from tests.harness.s3_servers import versitygw
 from tests.recorded import NAME
 from tests.shipper.backup.world import World, Wrapped, elsewhere

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+from backupstore.core.sstables import Problem, by_descriptor, check_sstable
 from shipper.cassandra import data_directories
 from shipper.cassandra.addresses import cql_address
 from shipper.cassandra.configuration import Configuration, read_configuration
@@ -13,7 +14,6 @@ from shipper.cassandra.naming import Naming
 from shipper.cassandra.node import LocalNode
 from shipper.cassandra.nodetool import Nodetool, NodetoolAccess
 from shipper.cassandra.port import TableFolder
-from shipper.cassandra.sstables import Problem, by_descriptor, check_sstable
 from tests.harness import Node
 
 Login = tuple[str, str]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from backupstore.core.sstables import parse_component
 from backupstore.errors import Misconfigured, NodeTrouble
 from shipper.cassandra import cql, data_directories
 from shipper.cassandra.cql import Tls
 from shipper.cassandra.node import LocalNode
-from shipper.cassandra.sstables import parse_component
 from tests.harness import Cluster, ClusterConfig, Node
 from tests.shipper.cassandra import real
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipper.cassandra.sstables import Severity, by_descriptor, check_sstable, parse_component
+from backupstore.core.sstables import Severity, by_descriptor, check_sstable, parse_component
 
 BIG = (
     "CompressionInfo.db",
