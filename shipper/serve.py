@@ -1,9 +1,9 @@
 """All functions of the system on one machine: what the cloud runs on events and timers, in one loop.
 
-Today that is the indexer and its reconcile. Events are collected for a moment and handled together, each document
-being written once; reconcile runs at the start and at intervals, so that whatever was lost is found. An error of one
-cluster is told and tried again; it never stops the others. A bucket that goes away, as a mount does, is told of once
-and waited for.
+Today that is the indexer, its reconcile, and verify (``verifier``). Events are collected for a moment and handled
+together, each document being written once; reconcile runs at the start and at intervals, so that whatever was lost is
+found. An error of one cluster is told and tried again; it never stops the others. A bucket that goes away, as a mount
+does, is told of once and waited for.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from backupstore.core.events import Subject, subjects
 from backupstore.core.layout import Layout
 from backupstore.errors import BackupError, NotFound, Retryable
 from backupstore.operations.index import index
+from backupstore.operations.reading import read_head
 from backupstore.operations.reconcile import ReconcileReport, prefixes, reconcile
 from backupstore.ports import Clock, ObjectStore
 from backupstore.stores.probe import probe_compare_and_swap
 from backupstore.stores.single import SingleWriterStore
 from backupstore.wiring import check_bucket, sweep_unfinished
+from shipper.verifier import Verifier
 from shipper.watching import EventsLost, Watcher
 
 _log = logging.getLogger("medusa-shipper")
@@ -40,6 +42,7 @@ class Server:
     revision: Callable[[], str]
     interval: float
     prefix: str | None = None
+    verifier: Verifier | None = None
     _failed: set[Subject] = field(default_factory=set, init=False)
     _try_again: float = field(default=0.0, init=False)
     _due: float = field(default=0.0, init=False)
@@ -54,6 +57,8 @@ class Server:
     def run(self, watcher: Watcher) -> NoReturn:
         """Serve until a signal ends it. What no waiting will mend is raised, if it is so from the start."""
         trouble = ""
+        if self.verifier:
+            self.verifier.start()
         while True:
             try:
                 self._look_at_all(watcher)
@@ -65,6 +70,8 @@ class Server:
             except EventsLost:
                 continue
             except BackupError as error:
+                if self.verifier:
+                    self.verifier.forget()
                 if not self._has_begun and not isinstance(error, NotFound | Retryable):
                     raise
                 if error.message != trouble:
@@ -78,7 +85,13 @@ class Server:
         """Reconcile everything once; whether all of it went well."""
         check_bucket(self.store)
         self._probe_conditional_writes()
-        return self._reconcile(self._clusters())
+        clusters = self._clusters()
+        good = self._reconcile(clusters)
+        if self.verifier:
+            self._look_for_unverified(clusters)
+            self.verifier.work()
+            self._index(self.verifier.put_down())
+        return good and not self._failed
 
     def _look_at_all(self, watcher: Watcher) -> None:
         """Watch first, look second: what is written in between is seen at least once."""
@@ -88,6 +101,7 @@ class Server:
         clusters = self._clusters()
         watcher.follow(clusters)
         self._reconcile(clusters)
+        self._look_for_unverified(clusters)
         self._due = self.clock.running() + self.interval
         self._has_begun = True
 
@@ -100,9 +114,12 @@ class Server:
         wanted = {subject for subject in subjects(events) if self.prefix in {None, subject.prefix}}
         if self._failed and self.clock.running() >= self._try_again:
             wanted |= self._failed
+        if self.verifier:
+            wanted |= self.verifier.put_down()
         if wanted:
             watcher.follow({subject.prefix for subject in wanted})
             self._index(wanted)
+            self._look_for_unverified({subject.prefix for subject in wanted})
         if self.clock.running() >= self._due:
             self._look_at_all(watcher)
 
@@ -126,7 +143,18 @@ class Server:
             self._failed = (self._failed - ours) | failed
             done = ours - failed
             if done and (report.written or report.removed):
-                _log.info("indexed %s", ", ".join(sorted(f"{subject.backup} of {subject.node}" for subject in done)))
+                _log.info("indexed %s", ", ".join(sorted(_about(subject) for subject in done)))
+
+    def _look_for_unverified(self, clusters: Iterable[str]) -> None:
+        """Have verified what has become complete, and what is due again."""
+        for prefix in clusters if self.verifier else ():
+            try:
+                head = read_head(self.store, Layout(prefix))
+            except BackupError as error:
+                _log.warning("what is to be verified cannot be told: %s", error.message, extra={"error": error})
+            else:
+                if head and self.verifier:
+                    self.verifier.look(prefix, head)
 
     def _reconcile(self, clusters: Iterable[str]) -> bool:
         """Reconcile each, and tell what was repaired. False when one failed, or holds what cannot be read."""
@@ -179,6 +207,10 @@ def _tell(prefix: str, report: ReconcileReport) -> None:
         )
     for problem in report.unreadable:
         _log.error("%s", problem)
+
+
+def _about(subject: Subject) -> str:
+    return f"{subject.backup} of {subject.node}" if subject.node else f"what was found about {subject.backup}"
 
 
 def _named(prefix: str) -> str:

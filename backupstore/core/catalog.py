@@ -7,11 +7,11 @@ so that an update by events and a rebuild from nothing give the same content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from backupstore.core.completion import Complete, Waiting, completion, is_finished
-from backupstore.core.documents import ClusterBackup, Head, Latest, Line, NodeFact, Own, State
+from backupstore.core.documents import ClusterBackup, Head, Latest, Line, NodeFact, Own, State, Verification
 from backupstore.core.tokenmap import Ring
 
 Roster = tuple[str, ...]
@@ -75,7 +75,16 @@ def line_of(document: ClusterBackup, roster: int = 0) -> Line | None:
         missing=missing,
         roster=roster,
         corrupt=sum(fact.corrupt for fact in counted),
+        verified=last_verification(document.verified),
     )
+
+
+def last_verification(verified: Iterable[Verification]) -> Verification | None:
+    """What to say of it in one word: the last that found something bad, else the last; None when there is none.
+
+    Each level was verified once at most: what a higher level found bad stays so until that level finds it good.
+    """
+    return max(verified, key=lambda each: (not each.ok, each.at, each.level), default=None)
 
 
 def unread(head: Head, documents: Mapping[str, ClusterBackup | None]) -> frozenset[str]:

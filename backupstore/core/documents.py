@@ -16,6 +16,7 @@ from backupstore.errors import Corrupt
 FORMAT: Literal[1] = 1
 Mode = Literal["full", "differential"]
 State = Literal["complete", "incomplete", "partial", "corrupt"]
+Level = Literal["listing", "structure", "content"]
 
 
 class Value(BaseModel):
@@ -111,7 +112,7 @@ class Hold(Own):
 
 
 class Condemned(Own):
-    """``index/condemned/F/<run>.json``."""
+    """``index/condemned/F/<run>-<random>.json``."""
 
     revision: str
     run: str
@@ -119,6 +120,41 @@ class Condemned(Own):
     created: float
     backups: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+
+
+class Found(Value):
+    """One thing that verify found; ``node`` and ``path`` are empty where it concerns more than one."""
+
+    kind: str
+    why: str
+    node: str = ""
+    path: str = ""
+
+
+class Findings(Own):
+    """``index/findings/N/<level>.json``: what the last verification on a level came to."""
+
+    revision: str
+    backup: str
+    level: Level
+    at: float
+    ok: bool
+    nodes: int
+    objects: int
+    size: int
+    read: int = 0
+    by_size: int = 0
+    subset: str | None = None
+    counts: dict[str, int] = Field(default_factory=dict)
+    findings: tuple[Found, ...] = ()
+
+
+class Verification(Value):
+    """When a cluster backup was last verified on a level, and whether all was good."""
+
+    at: float
+    level: str
+    ok: bool
 
 
 class Place(Value):
@@ -157,6 +193,7 @@ class ClusterBackup(Own):
     name: str
     nodes: dict[str, NodeFact] = Field(default_factory=dict)
     rings: dict[str, dict[str, Place]] = Field(default_factory=dict)
+    verified: tuple[Verification, ...] = ()
 
 
 class Line(Value):
@@ -175,6 +212,7 @@ class Line(Value):
     missing: tuple[str, ...] = ()
     roster: int
     corrupt: int = 0
+    verified: Verification | None = None
 
 
 class Latest(Value):

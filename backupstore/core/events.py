@@ -12,10 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from backupstore.core.keys import AnnouncedKey, MetaKey, RowKey
+from backupstore.core.keys import AnnouncedKey, MetaKey, OwnKey, RowKey
 from backupstore.core.layout import parse
 
 Kind = Literal["created", "removed"]
+CLUSTER = ""
+"""The node of a subject that is a cluster backup as a whole: what was found about it, and none of its node backups."""
 _DATA_FOLDERS = frozenset({"data", "data-v"})
 _LONGEST = 255  # bytes of one name; with three of them, every key that an indexer asks for is one that stores take
 
@@ -29,7 +31,7 @@ class ObjectEvent:
 
 
 class Subject(NamedTuple):
-    """One node backup that deserves a look. ``prefix`` is empty where there is none."""
+    """One node backup that deserves a look. ``prefix`` is empty where there is none, ``node`` may be ``CLUSTER``."""
 
     prefix: str
     node: str
@@ -53,9 +55,14 @@ def from_directory(path: str, kind: Kind) -> ObjectEvent:
 
 def _subject(key: str) -> Subject | None:
     parsed = parse(key)
-    if parsed is None or not isinstance(parsed.key, AnnouncedKey | MetaKey | RowKey):
+    if parsed is None:
         return None
-    subject = Subject(parsed.prefix, parsed.key.node, parsed.key.backup)
+    if isinstance(parsed.key, OwnKey) and parsed.key.area == "findings":
+        subject = Subject(parsed.prefix, CLUSTER, parsed.key.rest.partition("/")[0])
+    elif isinstance(parsed.key, AnnouncedKey | MetaKey | RowKey):
+        subject = Subject(parsed.prefix, parsed.key.node, parsed.key.backup)
+    else:
+        return None
     # A table directory called "meta" makes a data key look like one of a node backup.
     if _DATA_FOLDERS & {subject.node, subject.backup} or not all(_is_storable(name) for name in subject):
         return None

@@ -26,6 +26,8 @@ from backupstore.core import names
 from backupstore.core.keys import Announced, AnnouncedKey, DataKey, Key, LatestKey, MetaKey, OwnKey, Parsed, RowKey
 
 NO_PREFIX = "-"
+INDEX = "index"
+"""The folder of a cluster that is no node."""
 
 SCHEMA = "schema.cql"
 TOKENMAP = "tokenmap.json"
@@ -41,6 +43,10 @@ META_FILES = (
     frozenset({SCHEMA, TOKENMAP, SERVER_VERSION, MANIFEST, DESCRIBE, ABANDONED, DAMAGED}) | DIFFERENTIAL_MARKERS
 )
 """What may lie in a meta folder beside the attempts."""
+OWN_AREAS = frozenset(
+    {"accepted_rings", "catalog", "commands", "condemned", "findings", "holds", "jobs", "purges", "reports"}
+)
+"""Folders of our documents below ``index/``."""
 NODE_DATA_FOLDERS = frozenset({"data", "data-v"})
 """Folders of a node that are no backups."""
 _ROW = re.compile(r"(tokenmap|schema|manifest)_(.+)\.(?:json|cql)|(differential|incremental)_(.+)")
@@ -159,15 +165,55 @@ class Layout:
 
     def condemned(self, node: str) -> str:
         """Folder of what is about to be deleted of a node."""
-        return f"{self.root}index/condemned/{node}/"
+        return f"{self.all_condemned()}{node}/"
+
+    def condemned_document(self, node: str, name: str) -> str:
+        """One of these documents."""
+        return f"{self.condemned(node)}{name}.json"
+
+    def all_condemned(self) -> str:
+        """Folder of what is about to be deleted; one folder for each node."""
+        return f"{self.root}index/condemned/"
+
+    def purges(self) -> str:
+        """Folder of the records of all purges."""
+        return f"{self.root}index/purges/"
+
+    def purge(self, run: str) -> str:
+        """The record of one purge."""
+        return f"{self.purges()}{run}.json"
+
+    def accepted_rings(self) -> str:
+        """Folder of the rings that an operator accepted although they are smaller."""
+        return f"{self.root}index/accepted_rings/"
+
+    def accepted_ring(self, backup: str) -> str:
+        """One of them, named by the backup that showed it."""
+        return f"{self.accepted_rings()}{backup}.json"
+
+    def all_holds(self) -> str:
+        """Folder of all holds; one folder for each cluster backup that has any."""
+        return f"{self.root}index/holds/"
 
     def holds(self, backup: str) -> str:
         """Folder of the holds on one cluster backup."""
-        return f"{self.root}index/holds/{backup}/"
+        return f"{self.all_holds()}{backup}/"
 
     def hold(self, backup: str, hold_id: str) -> str:
         """One hold."""
         return f"{self.holds(backup)}{hold_id}.json"
+
+    def all_findings(self) -> str:
+        """Folder of what verify found; one folder for each cluster backup."""
+        return f"{self.root}index/findings/"
+
+    def findings(self, backup: str) -> str:
+        """Folder of what verify found about one cluster backup."""
+        return f"{self.all_findings()}{backup}/"
+
+    def finding(self, backup: str, level: str) -> str:
+        """What the last verification on a level found."""
+        return f"{self.findings(backup)}{level}.json"
 
     # --- what doctor writes to see what it may: plain objects in folders of which everybody else reads only folders ---
     def node_probe(self, node: str) -> str:
@@ -189,7 +235,11 @@ class Layout:
 
     def announced(self, node: str, backup: str, what: Announced) -> str:
         """One announcement."""
-        return f"{self.announcements()}{node}/{backup}/{what}"
+        return f"{self.announced_of(node, backup)}{what}"
+
+    def announced_of(self, node: str, backup: str) -> str:
+        """Folder of the announcements of one node backup."""
+        return f"{self.announcements()}{node}/{backup}/"
 
 
 ANNOUNCED = "index/announced/"
@@ -286,10 +336,7 @@ def _index_key(parts: list[str]) -> Key | None:
             return _row(backup, file)
         case ["latest_backup", node, file]:
             return LatestKey(node, file)
-        case [
-            ("catalog" | "condemned" | "holds" | "purges" | "findings" | "reports" | "jobs" | "commands") as area,
-            *rest,
-        ] if rest:
+        case [area, *rest] if rest and area in OWN_AREAS:
             return OwnKey(area, "/".join(rest))
     return None
 

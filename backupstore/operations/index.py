@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from backupstore.core.events import Subject
+from backupstore.core.events import CLUSTER, Subject
 from backupstore.core.layout import Layout
 from backupstore.errors import BackupError, Corrupt, Denied
 from backupstore.operations.backups import settle_backup
@@ -68,7 +68,7 @@ def _index_cluster(at: Indexing, backups: dict[str, set[str]]) -> dict[tuple[str
             except (Corrupt, Denied) as error:
                 failed |= dict.fromkeys(((node, backup) for node in nodes), error)
         settle_head(at, settled.keys())
-        settle_markers(at, set().union(*settled.values()))
+        settle_markers(at, set().union(*settled.values()) - {CLUSTER})
     except BackupError as error:
         everything = ((node, backup) for backup, nodes in backups.items() for node in nodes)
         failed = {**dict.fromkeys(everything, error), **failed}

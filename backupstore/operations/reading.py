@@ -14,6 +14,7 @@ from backupstore.core.documents import ClusterBackup, Head, decode
 from backupstore.core.layout import Layout
 from backupstore.core.tokenmap import ring_id
 from backupstore.errors import Corrupt, NotFound
+from backupstore.operations.findings import read_verified
 from backupstore.operations.truth import GONE, Truth, node_backups, read_fact
 from backupstore.ports import ObjectStore
 
@@ -96,4 +97,5 @@ def _survey_backup(store: ObjectStore, layout: Layout, backup: str, nodes: set[s
         found = read_fact(store, layout, node=node, backup=backup, known=known)
         rings = {ring_id(found.ring): found.ring} if found.ring is not None else {}
         document = with_facts(document, {node: found.fact}, rings)
-    return document
+    verified = read_verified(store, layout, backup) if document.nodes else ()
+    return document.model_copy(update={"verified": verified})

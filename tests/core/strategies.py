@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from backupstore.core.documents import ClusterBackup, NodeFact, Place
 from backupstore.core.keys import AnnouncedKey, DataKey, Key, LatestKey, MetaKey, OwnKey, RowKey
-from backupstore.core.layout import NODE_DATA_FOLDERS, Layout
+from backupstore.core.layout import NODE_DATA_FOLDERS, OWN_AREAS, Layout
 from backupstore.core.manifest import Entry, Item, TableSection
 from backupstore.core.tokenmap import ring_id
 
@@ -51,7 +51,7 @@ keys: st.SearchStrategy[Key] = st.one_of(
     st.builds(LatestKey, nodes, segments),
     st.builds(
         OwnKey,
-        st.sampled_from(["catalog", "condemned", "holds", "purges", "findings", "reports", "jobs", "commands"]),
+        st.sampled_from(sorted(OWN_AREAS)),
         st.lists(segments, min_size=1, max_size=3).map("/".join),
     ),
 )

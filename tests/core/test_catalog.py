@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,14 @@ from backupstore.core.catalog import (
     content,
     empty_backup,
     empty_head,
+    last_verification,
     line_of,
     roster_of,
     unread,
     with_facts,
     with_lines,
 )
-from backupstore.core.documents import ClusterBackup, Head, Latest, NodeFact, Place, decode, encode
+from backupstore.core.documents import ClusterBackup, Head, Latest, NodeFact, Place, Verification, decode, encode
 from backupstore.core.tokenmap import ring_id
 from tests.core.strategies import documents
 
@@ -179,7 +181,37 @@ def test_documents_of_format_1_stay_as_they_are(name: str) -> None:
     document = backup(
         "202611230215", a1=fact(1795370000.5, host_id="h1", attempts=1), a2=fact(1795370001.0, finished=None)
     )
+    document = document.model_copy(update={"verified": (Verification(at=1795380000.0, level="listing", ok=True),)})
     made = document if name.startswith("backup") else head_of(document)
     body = encode(made.model_copy(update={"revision": "r1"}))
     assert body + b"\n" == (GOLDEN / name).read_bytes()
     assert encode(decode(type(made), body, name)) == body
+
+
+def test_documents_from_before_there_was_verify_can_be_read() -> None:
+    document = backup("n", a1=fact())
+    for made in (document, head_of(document)):
+        older = re.sub(rb',"verified":(null|\[\])', b"", encode(made))
+        assert b"verified" not in older
+        assert decode(type(made), older, "older") == made
+
+
+# ---------------------------------------------------------------- verification
+
+
+GOOD = Verification(at=3.0, level="listing", ok=True)
+BAD = Verification(at=1.0, level="content", ok=False)
+
+
+def test_a_line_tells_of_the_last_verification() -> None:
+    older = Verification(at=2.0, level="structure", ok=True)
+    assert last_verification([]) is None
+    assert last_verification([older, GOOD]) == GOOD
+    document = backup("n", a1=fact()).model_copy(update={"verified": (older, GOOD)})
+    line = line_of(document)
+    assert line is not None
+    assert line.verified == GOOD
+
+
+def test_what_a_level_found_bad_is_not_hidden_by_a_lower_one_that_comes_later() -> None:
+    assert last_verification([GOOD, BAD]) == last_verification([BAD, GOOD]) == BAD

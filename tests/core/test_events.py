@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backupstore.core.events import ObjectEvent, Subject, from_directory, subjects
+from backupstore.core.events import CLUSTER, ObjectEvent, Subject, from_directory, subjects
 
 N1 = Subject("p", "n1", "b")
 BARE = Subject("", "n1", "b")
@@ -25,6 +25,8 @@ BARE = Subject("", "n1", "b")
         ("p/index/backup_index/b/tokenmap_n1.json", N1),
         ("p/index/backup_index/b/finished_n1_1795370668.timestamp", N1),
         ("index/backup_index/b/differential_n1", BARE),
+        ("p/index/findings/b/listing.json", Subject("p", CLUSTER, "b")),
+        ("index/findings/b/content.json", Subject("", CLUSTER, "b")),
     ],
 )
 def test_a_key_tells_where_to_look(key: str, subject: Subject) -> None:
