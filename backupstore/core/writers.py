@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from backupstore.core.layout import ANNOUNCED, NO_PREFIX, Layout
+from backupstore.core.layout import ANNOUNCED, INDEX, NO_PREFIX, Layout
 
 
 class Principal(Enum):
@@ -36,7 +36,8 @@ class Verb(Enum):
 class Grant:
     """One principal may do these things to keys that begin with ``pattern``.
 
-    In ``pattern``, ``{P}`` is the cluster's folder, ``{-}`` its name in announcements, ``{F}`` the node's own name.
+    In ``pattern``, ``{P}`` is the cluster's folder, ``{-}`` its name in announcements, ``{F}`` the node's own name, and
+    ``{N}`` the name of any node: one segment, which is not ``index``.
     """
 
     principal: Principal
@@ -48,10 +49,16 @@ class Grant:
         if "{F}" in self.pattern and not node:
             return False
         start = self.pattern.replace("{P}", layout.root).replace("{-}", layout.prefix or NO_PREFIX).replace("{F}", node)
-        return key.startswith(start)
+        start, any_node, rest = start.partition("{N}")
+        if not any_node or not key.startswith(start):
+            return key.startswith(start)
+        name, slash, below = key[len(start) :].partition("/")
+        return name not in {"", INDEX} and (slash + below).startswith(rest)
 
 
 _CREATE = frozenset({Verb.CREATE})
+_DELETE = frozenset({Verb.DELETE})
+_OVERWRITE = frozenset({Verb.OVERWRITE})
 _ANY = frozenset(Verb)
 
 WRITERS: tuple[Grant, ...] = (
@@ -61,6 +68,14 @@ WRITERS: tuple[Grant, ...] = (
     Grant(Principal.INDEXER, "{P}index/backup_index/", _ANY),
     Grant(Principal.INDEXER, "{P}index/latest_backup/", _ANY),
     Grant(Principal.INDEXER, "{P}index/catalog/", _ANY),
+    Grant(Principal.VERIFY, "{P}index/findings/", _ANY),
+    Grant(Principal.PURGE, "{P}index/condemned/{N}/", _CREATE | _DELETE),
+    Grant(Principal.PURGE, "{P}{N}/", _DELETE),
+    Grant(Principal.PURGE, "{P}index/backup_index/", _DELETE),
+    Grant(Principal.PURGE, ANNOUNCED + "{-}/{N}/", _DELETE),
+    Grant(Principal.PURGE, "{P}index/purges/", _CREATE | _OVERWRITE),
+    Grant(Principal.OPERATOR, "{P}index/holds/", _CREATE | _DELETE),
+    Grant(Principal.OPERATOR, "{P}index/accepted_rings/", _CREATE),
 )
 
 

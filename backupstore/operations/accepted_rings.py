@@ -1,0 +1,29 @@
+"""Rings that an operator accepted: "from this backup on, these are all nodes". Retention goes on from there."""
+
+from __future__ import annotations
+
+from backupstore.core.documents import decode, encode
+from backupstore.core.layout import Layout
+from backupstore.core.purge_records import AcceptedRing
+from backupstore.errors import Conflict, NotFound
+from backupstore.ports import ObjectStore
+
+
+def read_accepted(store: ObjectStore, layout: Layout) -> tuple[AcceptedRing, ...]:
+    """All of them. Corrupt when one cannot be read: what counts would be judged by a wrong ring."""
+    found = []
+    for stored in store.list(layout.accepted_rings()):
+        try:
+            found.append(decode(AcceptedRing, store.read(stored.key).body, stored.key))
+        except NotFound:
+            continue
+    return tuple(found)
+
+
+def accept_ring(store: ObjectStore, layout: Layout, ring: AcceptedRing) -> bool:
+    """Write it down; False when it was accepted before."""
+    try:
+        store.create(layout.accepted_ring(ring.backup), encode(ring))
+    except Conflict:
+        return False
+    return True

@@ -1,0 +1,157 @@
+"""Looking at the backups of one node: each exactly once, and what the manifests of those that stay name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from backupstore.core import layout as grammar
+from backupstore.core.condemning import Seen, Standing, is_stock_at_work, standing
+from backupstore.core.documents import Attempt, decode
+from backupstore.core.keys import MetaKey
+from backupstore.core.layout import Layout
+from backupstore.core.manifest import Entry, Item, ManifestReader, check_entry
+from backupstore.errors import Corrupt, NotFound
+from backupstore.operations.condemned import list_condemned, read_document
+from backupstore.operations.shared_keys import SharedKeys
+from backupstore.operations.truth import child_names
+from backupstore.ports import ObjectStore, StoredObject
+
+_DOCUMENT = 32 << 20
+_SHOWN = 5
+
+
+@dataclass(slots=True)
+class Look:
+    """What one look at all backups of a node showed.
+
+    ``going``: those that were asked for, and what they are. ``rests``: what late writers left of some that are gone.
+    ``under_way``: those that may rely on what is condemned. ``stock``: those that show that stock backs this node up.
+    """
+
+    going: dict[str, Standing] = field(default_factory=dict)
+    rests: list[str] = field(default_factory=list)
+    under_way: list[str] = field(default_factory=list)
+    stock: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Lookout:
+    """Looks at one node. What backups that stay name is put into ``keys``; a manifest is read once, for it never changes."""
+
+    store: ObjectStore
+    layout: Layout
+    node: str
+    now: float
+    grace: float
+    keys: SharedKeys
+    _read: dict[str, StoredObject] = field(default_factory=dict)
+
+    def look(self, documents: AbstractSet[str], doomed: AbstractSet[str], *, condemned_at: float) -> Look:
+        """List the node's backups once and look at each once. ``documents``: the condemned ones to be carried out.
+
+        ``doomed`` go, unless one began after ``condemned_at``: stock may use a name again. Corrupt when a manifest of a
+        backup that stays cannot be read: nobody knows what it names.
+        """
+        look = Look()
+        for name in child_names(self.store, self.layout.node(self.node)):
+            seen, manifest = self._see(name)
+            if is_stock_at_work(seen, now=self.now, grace=self.grace):
+                look.stock.append(name)
+            if not seen.files:
+                continue
+            where = standing(seen, documents, now=self.now, grace=self.grace)
+            if name in doomed and seen.files.get(grammar.SCHEMA, 0.0) <= condemned_at:
+                look.going[name] = where
+                continue
+            if where is Standing.FINISHED and manifest is not None:
+                if not self._keep(name, manifest):
+                    look.under_way.append(name)
+            elif where is Standing.UNDER_WAY:
+                look.under_way.append(name)
+            if grammar.SCHEMA not in seen.files and self.now - seen.begun > self.grace:
+                look.rests.append(name)
+        if look.under_way or Standing.UNDER_WAY in look.going.values():
+            # Half deleted under other documents: it was over when they were written, and has been so since.
+            others = self._condemned()
+            look.under_way = [name for name in look.under_way if name not in others]
+            look.going |= dict.fromkeys(others & look.going.keys(), Standing.OVER)
+        return look
+
+    def list_shared(self) -> None:
+        """List the shared data; what does not look as if Cassandra had made it is nobody's business."""
+        for folder in (self.layout.shared_data(self.node), self.layout.versioned_data(self.node)):
+            self.keys.list(stored for stored in self.store.list(folder) if self.is_shared(stored.key))
+
+    def is_shared(self, key: str) -> bool:
+        """Whether the key is shared data of this node, under this prefix."""
+        parsed = grammar.data_key(self.layout, key)
+        return parsed is not None and parsed.node == self.node and parsed.backup is None
+
+    def shared_of(self, backup: str) -> Iterable[str]:
+        """The shared keys that a manifest names. NotFound; Corrupt unless all of it can be relied on."""
+        key = self.layout.meta(self.node, backup, grammar.MANIFEST)
+        reader, found = ManifestReader(key), list[str]()
+
+        def take(items: Iterable[Item]) -> None:
+            for item in items:
+                if isinstance(item, Entry) and check_entry(self.layout, self.node, item, backup=backup).backup is None:
+                    found.append(item.path)
+
+        self.store.fetch(key, lambda piece: take(reader.feed(piece)))
+        take(reader.finish())
+        return found
+
+    def _see(self, name: str) -> tuple[Seen, StoredObject | None]:
+        """The backup, and its manifest as it was listed."""
+        files: dict[str, float] = {}
+        manifest, attempts = None, 0
+        folder = self.layout.meta_folder(self.node, name)
+        for stored in self.store.list(folder):
+            key = MetaKey(self.node, name, stored.key[len(folder) :])
+            files[key.file] = stored.modified
+            attempts = max(attempts, key.attempt or 0)
+            if key.file == grammar.MANIFEST:
+                manifest = stored
+        is_over = not files.keys().isdisjoint({grammar.MANIFEST, grammar.ABANDONED})
+        latest = self._attempt(name, attempts) if attempts and not is_over else None
+        return Seen(name, files, attempts, latest), manifest
+
+    def _attempt(self, name: str, number: int) -> Attempt | None:
+        key = self.layout.attempt(self.node, name, number)
+        try:
+            attempt = decode(Attempt, self.store.read(key, limit=_DOCUMENT).body, key)
+        except (NotFound, Corrupt):  # nobody knows what it has seen
+            return None
+        return attempt if (attempt.node, attempt.backup, attempt.attempt) == (self.node, name, number) else None
+
+    def _keep(self, name: str, manifest: StoredObject) -> bool:
+        """Remember what it names. False when it was deleted since it was listed: another look will tell."""
+        if self._read.get(name) == manifest:
+            return True
+        try:
+            self.keys.keep(self.shared_of(name))
+        except NotFound:
+            return False
+        except Corrupt as error:
+            raise Corrupt(
+                f"{error.message}; what else it names cannot be told",
+                hint=f"Restore {manifest.key} from the bucket's history, or delete {name} of {self.node} by name.",
+                operation="purge",
+                key=manifest.key,
+            ) from error
+        self._read[name] = manifest
+        return True
+
+    def _condemned(self) -> frozenset[str]:
+        listed = list_condemned(self.store, self.layout, self.node)
+        documents = (read_document(self.store, each.stored.key) for each in listed)
+        return frozenset(name for document in documents if document for name in document.backups)
+
+
+def shown(some: Iterable[str]) -> str:
+    """A few names for a note."""
+    every = sorted(some)
+    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+    return f"{', '.join(every[:_SHOWN])}{more}"

@@ -1,0 +1,64 @@
+"""A purge as text: its plan as a table, what it would free, and what came of it. Values in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from backupstore.operations.plan import Plan
+from backupstore.operations.purging import Outcome
+from shipper.cli.sizes import human_size
+from shipper.cli.text import local_time
+
+_HEADS = ("Name", "Started", "State", "Verdict", "Reason")
+
+
+def plan_text(plan: Plan) -> list[str]:
+    """The table of verdicts, the oldest backup first, and the totals."""
+    rows = [
+        (
+            verdict.name,
+            local_time(plan.candidates[verdict.name].started),
+            plan.candidates[verdict.name].state,
+            "delete" if verdict.delete else "keep",
+            verdict.reason,
+        )
+        for verdict in plan.verdicts
+    ]
+    return [*_table([_HEADS, *rows]), *([""] if rows else []), *totals_text(plan)]
+
+
+def totals_text(plan: Plan) -> list[str]:
+    """How much goes, of how much."""
+    share, going = plan.share, [one for one in plan.verdicts if one.delete]
+    apart = sorted({name for work in plan.work for name in work.backups} - plan.deletes)
+    size = sum(plan.size_of(verdict.name) for verdict in going)
+    counted = (
+        f"{len(going)} of {len(plan.verdicts)} cluster backups go, {len(plan.verdicts) - len(going)} stay;"
+        f" {share.complete_gone} of {share.complete} complete ones go."
+    )
+    found = [
+        counted,
+        f"What goes names {human_size(size)}; files that other backups need too stay.",
+    ]
+    if apart:
+        found.append(f"Node backups that were given up go out of {', '.join(apart)}.")
+    return found
+
+
+def outcome_text(outcome: Outcome) -> list[str]:
+    """What was deleted, and what is left to do."""
+    left = [result.node for result in outcome.record.results if not result.done]
+    found = [f"{outcome.objects:,} objects deleted, {human_size(outcome.size)}"]
+    if left:
+        found.append(f"Not done on {', '.join(left)}: the next purge goes on there.")
+    return found
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    if len(rows) == 1:
+        return []
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS) - 1)]
+    return [
+        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1])).rstrip()
+        for row in rows
+    ]
