@@ -11,9 +11,11 @@ and what a source or a sink raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from backupstore.core.measures import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +122,8 @@ class ObjectStore(Protocol):
 class Metrics(Protocol):
     """Where numbers for monitoring go. A receiver that is down or wrong never fails what is measured."""
 
-    def send(self, key: str, what: str, value: float, *, backup: str) -> None:
-        """One number, by stock's names: ``medusa-node-backup``, ``backup-size``. Never raises."""
+    def send(self, samples: Sequence[Sample]) -> bool:
+        """Everything that one command has to tell, at once. False when it is known not to have arrived. Never raises."""
         ...
 
 

@@ -10,7 +10,7 @@ from backupstore.clock import SystemClock
 from backupstore.core.layout import Layout
 from backupstore.errors import Denied, Misconfigured
 from backupstore.ports import Metrics, ObjectStore
-from backupstore.settings import MonitoringSettings, Settings
+from backupstore.settings import Settings
 from backupstore.settings.providers import OWN_ENDPOINT
 from backupstore.settings.storage import StorageSettings
 from backupstore.stores.bandwidth import Bandwidth
@@ -50,17 +50,17 @@ def _s3(settings: Settings, *, patient: bool) -> ObjectStore:
 
 
 def open_metrics(
-    monitoring: MonitoringSettings,
-    environ: Mapping[str, str],
-    *,
-    say: Callable[[str], None],
-    warn: Callable[[str], None],
+    settings: Settings, environ: Mapping[str, str], *, say: Callable[[str], None], warn: Callable[[str], None]
 ) -> Metrics:
-    """Where ``[monitoring]`` sends metrics. ``say`` takes those that go into the log, ``warn`` what keeps the others back."""
+    """Where ``[monitoring]`` sends metrics. ``say`` takes those that go into the log, ``warn`` what keeps the others back.
+
+    Misconfigured when the provider needs a library that is not installed.
+    """
     from backupstore.metrics.dogstatsd import DogStatsd
     from backupstore.metrics.ffwd import Ffwd
     from backupstore.metrics.local import Lines, Nowhere
 
+    monitoring = settings.monitoring
     match monitoring.monitoring_provider:
         case "dog-statsd":
             return DogStatsd(environ, warn, with_backup_name=monitoring.send_backup_name_tag)
@@ -68,7 +68,30 @@ def open_metrics(
             return Ffwd(warn)
         case "local":
             return Lines(say)
+        case "prometheus":
+            from backupstore.metrics.prometheus import Textfiles
+
+            return Textfiles(settings.shipper.textfile_directory, warn)
+        case "cloudwatch" | "cloud-monitoring" as cloud:
+            return _in_the_cloud(cloud, environ, warn)
     return Nowhere()
+
+
+def _in_the_cloud(provider: str, environ: Mapping[str, str], warn: Callable[[str], None]) -> Metrics:
+    try:
+        if provider == "cloudwatch":
+            from backupstore.metrics.cloudwatch import CloudWatch
+
+            return CloudWatch(environ, warn)
+        from backupstore.metrics.cloud_monitoring import CloudMonitoring
+
+        return CloudMonitoring(SystemClock(), warn)
+    except ImportError as error:
+        extra = "aws" if provider == "cloudwatch" else "gcp"
+        raise Misconfigured(
+            (f"[monitoring] monitoring_provider = {provider}: {error.name} is not installed.",),
+            hint=f"pip install 'medusa-shipper[{extra}]'",
+        ) from error
 
 
 def layout_of(settings: Settings) -> Layout:

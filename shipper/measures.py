@@ -1,29 +1,39 @@
-"""What monitoring is told of a backup: stock's numbers under stock's names, and one of ours for corrupt components."""
+"""What monitoring is told of a backup: stock's numbers under stock's names, and ours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from backupstore.core import measures
+from backupstore.core.measures import Sample
 from backupstore.ports import Metrics
 from shipper.backup import Report
 
-_KEY = "medusa-node-backup"
+Tell = Callable[[Report], None]
 
 
 @contextmanager
-def measured(metrics: Metrics, backup: str) -> Iterator[None]:
-    """Tell whether what is inside ended well. Whatever ends it early is an error, a signal too: there is no backup."""
+def measured(metrics: Metrics, backup: str, *, cluster: str = "", node: str = "") -> Iterator[Tell]:
+    """Tell everything at the end: what is said inside, and whether it ended well.
+
+    Whatever ends it early is an error, a signal too: there is no backup.
+    """
+    told: list[Sample] = []
     failed = 1
+
+    def tell(report: Report) -> None:
+        totals = report.totals
+        for measure, value in (
+            (measures.BACKUP_DURATION, report.seconds),
+            (measures.BACKUP_SIZE, totals.size),
+            (measures.BACKUP_CORRUPT, totals.corrupt),
+            (measures.BACKUP_NEW, totals.new_size),
+        ):
+            told.append(Sample(measure, value, cluster, node, report.backup))
+
     try:
-        yield
+        yield tell
         failed = 0
     finally:
-        metrics.send(_KEY, "backup-error", failed, backup=backup)
-
-
-def tell(metrics: Metrics, report: Report) -> None:
-    """Seconds, bytes of all files, and how many components the disk has spoilt."""
-    metrics.send(_KEY, "backup-duration", report.seconds, backup=report.backup)
-    metrics.send(_KEY, "backup-size", report.totals.size, backup=report.backup)
-    metrics.send(_KEY, "backup-corrupt", report.totals.corrupt, backup=report.backup)
+        metrics.send([*told, Sample(measures.BACKUP_ERROR, failed, cluster, node, backup)])

@@ -1,9 +1,9 @@
-"""Sending one UDP datagram to a receiver that may not be there: nothing waits for it, and nothing fails because of it."""
+"""Sending UDP datagrams to a receiver that may not be there: nothing waits for it, and nothing fails because of it."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 class Datagrams:
@@ -15,8 +15,12 @@ class Datagrams:
         self._warn = warn
         self._has_warned = False
 
-    def send(self, body: bytes) -> None:
-        """Send it, or say once that it cannot be sent."""
+    def send(self, bodies: Iterable[bytes]) -> bool:
+        """One datagram each. False when one could not be sent."""
+        sent = [self._send(body) for body in bodies]
+        return all(sent)
+
+    def _send(self, body: bytes) -> bool:
         try:
             found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
             # "localhost" is often two addresses, and agents mostly listen on the one of IPv4.
@@ -27,3 +31,5 @@ class Datagrams:
             if not self._has_warned:
                 self._has_warned = True
                 self._warn(f"metrics cannot be sent to {self._host}:{self._port}: {error}; the work goes on")
+            return False
+        return True

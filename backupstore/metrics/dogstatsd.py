@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from backupstore.core.measures import Sample
 from backupstore.metrics.datagrams import Datagrams
 
 _HOST, _PORT = "localhost", 8125
@@ -30,10 +31,13 @@ class DogStatsd:
         self._tags = (*given, *(f"{tag}:{environ[name]}" for name, tag in _TAGS.items() if environ.get(name)))
         self._with_backup_name = with_backup_name
 
-    def send(self, key: str, what: str, value: float, *, backup: str) -> None:
-        """One gauge."""
-        if not self._enabled:
-            return
-        named = (f"backup_name:{backup}",) if self._with_backup_name else ()
-        tags = ",".join(_NOT_IN_TAGS.sub("_", tag) for tag in (*named, *self._tags))
-        self._datagrams.send(f"{key}.{what}:{value}|g{'|#' if tags else ''}{tags}".encode())
+    def send(self, samples: Sequence[Sample]) -> bool:
+        """A gauge each."""
+        return not self._enabled or self._datagrams.send(self._gauge(sample) for sample in samples)
+
+    def _gauge(self, sample: Sample) -> bytes:
+        named = (f"backup_name:{sample.backup}",) if self._with_backup_name and sample.backup else ()
+        # Stock's gauges keep stock's tags: a further one would make them other series.
+        ours = () if sample.measure.is_stocks else (f"{label}:{value}" for label, value in sample.labels.items())
+        tags = ",".join(_NOT_IN_TAGS.sub("_", tag) for tag in (*named, *ours, *self._tags))
+        return f"{sample.measure.name}:{sample.value}|g{'|#' if tags else ''}{tags}".encode()

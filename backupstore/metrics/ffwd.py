@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from backupstore.core.measures import Sample
 from backupstore.metrics.datagrams import Datagrams
 
 _HOST, _PORT = "127.0.0.1", 19000
@@ -16,7 +17,14 @@ class Ffwd:
     def __init__(self, warn: Callable[[str], None]) -> None:
         self._datagrams = Datagrams(_HOST, _PORT, warn)
 
-    def send(self, key: str, what: str, value: float, *, backup: str) -> None:
-        """One metric; the backup's name is an attribute of it."""
-        metric = {"type": "metric", "key": key, "attributes": {"what": what, "backupname": backup}, "value": value}
-        self._datagrams.send(json.dumps(metric).encode())
+    def send(self, samples: Sequence[Sample]) -> bool:
+        """A metric each; the names of backup, cluster and node are attributes of it."""
+        return self._datagrams.send(_metric(sample) for sample in samples)
+
+
+def _metric(sample: Sample) -> bytes:
+    ours = {} if sample.measure.is_stocks else sample.labels
+    attributes = {"what": sample.measure.what, "backupname": sample.backup, **ours}
+    return json.dumps(
+        {"type": "metric", "key": sample.measure.key, "attributes": attributes, "value": sample.value}
+    ).encode()

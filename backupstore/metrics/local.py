@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from backupstore.core.measures import Sample
 
 
 class Lines:
@@ -14,14 +16,19 @@ class Lines:
         self._say = say
         self._count = itertools.count()
 
-    def send(self, key: str, what: str, value: float, *, backup: str) -> None:
-        """One line."""
-        metric = {"seq": next(self._count), "tags": [key, what, backup], "value": value}
-        self._say(f"metric {json.dumps(metric, ensure_ascii=False)}")
+    def send(self, samples: Sequence[Sample]) -> bool:
+        """A line each."""
+        for sample in samples:
+            ours = {} if sample.measure.is_stocks else sample.labels
+            tags = [sample.measure.key, sample.measure.what, sample.backup]
+            metric = {"seq": next(self._count), "tags": tags, "value": sample.value, **ours}
+            self._say(f"metric {json.dumps(metric, ensure_ascii=False)}")
+        return True
 
 
 class Nowhere:
     """``ports.Metrics`` of those who want none."""
 
-    def send(self, key: str, what: str, value: float, *, backup: str) -> None:
-        """Nothing."""
+    def send(self, samples: Sequence[Sample]) -> bool:
+        """Nothing, which has arrived nowhere."""
+        return not samples

@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 
 from shipper import VERSION
+from shipper.cli import purge_commands
 from shipper.cli.console import out
 from shipper.cli.options import Globals
 from shipper.cli.parameters import (
     Areas,
     AsText,
     BackupName,
+    Depth,
     EnableMd5Checks,
     How,
+    HowClosely,
     KeepSnapshot,
     Keyspaces,
     Output,
@@ -251,6 +254,62 @@ def get_last_complete_cluster_backup(context: typer.Context) -> None:
     run_last_complete(context.obj)
 
 
+@app.command("report-last-backup")
+def report_last_backup(
+    context: typer.Context,
+    push_metrics: Annotated[
+        bool, typer.Option("--push-metrics", help="Also send the numbers where [monitoring] says.")
+    ] = False,
+    output: AsText = Output.text,
+) -> None:
+    """Tell how old the last backups are.
+
+    The last one of this node, the last complete one of the cluster, the last verified one, and the one that began last.
+    Exit code 1 when metrics were to be sent and could not.
+    """
+    from shipper.cli.reporting import run_report
+
+    run_report(context.obj, push=push_metrics, output=output.value)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    backup_name: BackupName,
+    level: Depth = HowClosely.listing,
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="Ask the bucket for each object by itself, and read each TOC.txt.")
+    ] = False,
+    read_data_subset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N%|I/N",
+            help="With --level content: read only a part. A percentage takes another part each day, in turn.",
+        ),
+    ] = None,
+    enable_md5_checks: Annotated[
+        bool, typer.Option("--enable-md5-checks", help="Accepted for stock's sake; digests are always compared.")
+    ] = False,
+    record: Annotated[
+        bool, typer.Option("--record/--no-record", help="Put down in the bucket what was found, for lists and reports.")
+    ] = True,
+    output: AsText = Output.text,
+) -> None:
+    """Verify the integrity of a backup.
+
+    listing: each node has finished, and each object that a manifest names is there with its size and digest.
+    structure: also, each SSTable is whole, and together the nodes hold every token range of every keyspace.
+    content: also, all data is read and compared. Exit code 1 when anything is bad, or could not be checked.
+    """
+    del enable_md5_checks
+    if read_data_subset is not None and level is not HowClosely.content:
+        raise typer.BadParameter("needs --level content", param_hint="--read-data-subset")
+    from shipper.cli.verifying import Flags, run_verify
+
+    flags = Flags(level.value, checksums, read_data_subset or "", record)
+    run_verify(context.obj, backup_name, flags, output=output.value)
+
+
 @app.command("fetch-tokenmap")
 def fetch_tokenmap(context: typer.Context, backup_name: BackupName) -> None:
     """Print nodes and tokens of a backup."""
@@ -314,3 +373,6 @@ def serve(
     from shipper.cli.serving import run_serve
 
     run_serve(context.obj.with_overrides(listen=listen), once=once)
+
+
+purge_commands.register(app)

@@ -21,7 +21,7 @@ from shipper.cli.console import out
 from shipper.cli.logs import log, resumable
 from shipper.cli.options import Globals
 from shipper.cli.sizes import human_size
-from shipper.measures import measured, tell
+from shipper.measures import measured
 from shipper.site import Site
 from shipper.snapshot import Filters
 from shipper.wiring import NodeWiring
@@ -60,13 +60,17 @@ def run_backup(
         backup, mode, Filters(tuple(keyspaces), tuple(tables)), flags.keep_snapshot, flags.use_existing_snapshot
     )
     hint = f"Run '{_again(request)}' to go on where it was; a backup of another name gives it up."
-    metrics = open_metrics(settings.monitoring, os.environ, say=log.info, warn=log.warning)
-    with resumable(hint), measured(metrics, backup), wiring.node:
+    metrics = open_metrics(settings, os.environ, say=log.info, warn=log.warning)
+    with (
+        resumable(hint),
+        measured(metrics, backup, cluster=chosen.layout.prefix, node=_who(chosen)) as tell,
+        wiring.node,
+    ):
         site = wiring.site(chosen.store, chosen.layout, chosen.node_name)
         log.info("backup %s of %s, %s", backup, site.name, mode)
         make_bucket(chosen.store, used_before=site.state.read("last").get("bucket") == site.bucket)
         report = back_up(site, request, limits_of(settings, flags), chosen.console)
-        tell(metrics, report)
+        tell(report)
         _tell(chosen, site, report)
 
 
@@ -81,6 +85,14 @@ def limits_of(settings: Settings, flags: Flags) -> Limits:
         readers=max(1, checks.md5_check_concurrency),
         part_size=settings.storage.multipart_chunksize,
     )
+
+
+def _who(chosen: Globals) -> str:
+    """Our name for monitoring. Where nobody knows it the backup fails, and that is told as well."""
+    try:
+        return chosen.node_name
+    except Misconfigured:
+        return ""
 
 
 def _again(request: Request) -> str:

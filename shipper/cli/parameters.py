@@ -33,6 +33,14 @@ class How(str, Enum):
     full = "full"
 
 
+class HowClosely(Enum):
+    """How closely a backup is looked at."""
+
+    listing = "listing"
+    structure = "structure"
+    content = "content"
+
+
 BackupName = Annotated[str, typer.Option("--backup-name", metavar="NAME", help="Name of the backup.")]
 Keyspaces = Annotated[
     list[str] | None,
@@ -43,6 +51,7 @@ Tables = Annotated[
     typer.Option("--table", metavar="KEYSPACE.TABLE", help="Only this table. May be given several times."),
 ]
 AsText = Annotated[Output, typer.Option("--output", "-o", metavar="text|json", help="How to print it.")]
+Depth = Annotated[HowClosely, typer.Option("--level", metavar="listing|structure|content", help="How closely to look.")]
 Areas = Annotated[
     list[Area] | None,
     typer.Option(

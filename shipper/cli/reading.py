@@ -8,11 +8,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from backupstore.core import layout as grammar
 from backupstore.core import tokenmap
 from backupstore.core.catalog import line_of
 from backupstore.core.documents import ClusterBackup, Head, Line
+from backupstore.core.reporting import last_complete
 from backupstore.errors import Corrupt, NotFound
 from backupstore.operations.reading import is_behind, read_backup, read_head, survey, survey_backup
 from backupstore.wiring import bucket_identity, check_bucket
@@ -25,15 +27,27 @@ from shipper.state import StateDirectory
 _AT_ONCE = 16
 
 
-def _head(chosen: Globals) -> Head | None:
-    """The head; None when it cannot be relied on, which is told."""
+class Listing(NamedTuple):
+    """The head, and every document where the bucket itself had to be read.
+
+    ``checked``: when the catalog was last confirmed, though it may be behind; None when there is none that can be read.
+    """
+
+    head: Head
+    documents: dict[str, ClusterBackup] | None
+    checked: float | None
+
+
+def _head(chosen: Globals) -> tuple[Head | None, float | None]:
+    """The head, None when it cannot be relied on, which is told; and when it was last confirmed."""
     settings = chosen.settings
     check_bucket(chosen.store)
     try:
         head = read_head(chosen.store, chosen.layout)
     except Corrupt as error:
         _warn(error.message)
-        return None
+        return None, None
+    checked = head.checked if head else None
     last = StateDirectory(settings.shipper.state_dir).read("last")
     reason = is_behind(
         head,
@@ -44,26 +58,26 @@ def _head(chosen: Globals) -> Head | None:
     )
     if reason is not None:
         _warn(reason)
-        return None
-    return head
+        return None, checked
+    return head, checked
 
 
 def _warn(reason: str) -> None:
     log.warning("%s: reading the bucket itself. Is 'medusa-shipper serve' running beside it?", reason)
 
 
-def _listing(chosen: Globals) -> tuple[Head, dict[str, ClusterBackup] | None]:
-    """The head, and every document where the bucket itself had to be read."""
-    head = _head(chosen)
+def listing(chosen: Globals) -> Listing:
+    """What there is, by the catalog or by the bucket itself."""
+    head, checked = _head(chosen)
     if head is not None:
-        return head, None
+        return Listing(head, None, checked)
     found = survey(chosen.store, chosen.layout, now=chosen.clock.now(), revision=lambda: uuid.uuid4().hex)
-    return found.head, found.documents
+    return Listing(found.head, found.documents, checked)
 
 
 def run_list(chosen: Globals, *, show_all: bool, output: str) -> None:
     """``list-backups``."""
-    head, documents = _listing(chosen)
+    head, documents, _ = listing(chosen)
     lines = text.lines_for(head, None if show_all else chosen.node_name)
     if output == "json":
         found = _documents(chosen, lines) if documents is None else (documents[line.name] for line in lines)
@@ -99,7 +113,7 @@ def _document(chosen: Globals, name: str) -> ClusterBackup | None:
 
 def _backup(chosen: Globals, name: str) -> ClusterBackup:
     """One cluster backup. NotFound when there is none of that name, or it was given up."""
-    document = survey_backup(chosen.store, chosen.layout, name) if _head(chosen) is None else _document(chosen, name)
+    document = survey_backup(chosen.store, chosen.layout, name) if _head(chosen)[0] is None else _document(chosen, name)
     if document is None or line_of(document) is None:
         given_up = f": it was given up by {', '.join(sorted(document.nodes))}" if document else ""
         raise NotFound(
@@ -128,8 +142,8 @@ def run_status(chosen: Globals, name: str, *, output: str) -> None:
 
 def run_last_complete(chosen: Globals) -> None:
     """``get-last-complete-cluster-backup``: exit code 0 even when there is none, as stock."""
-    head, _ = _listing(chosen)
-    out(text.last_complete(head) or "Could not find any full backup for the cluster")
+    line = last_complete(listing(chosen).head)
+    out(line.name if line else "Could not find any full backup for the cluster")
 
 
 def run_tokenmap(chosen: Globals, name: str) -> None:

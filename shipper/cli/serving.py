@@ -14,6 +14,7 @@ from shipper.cli.logs import Stopped, log
 from shipper.cli.options import Globals
 from shipper.cli.watchers import watching, where
 from shipper.serve import Server
+from shipper.verifier import Verifier
 
 
 def _revision() -> str:
@@ -45,7 +46,8 @@ def run_serve(chosen: Globals, *, once: bool) -> None:
     """``serve``. A signal is how it ends, so that is no failure."""
     settings = chosen.settings
     interval = float(settings.shipper.reconcile_interval)
-    server = Server(chosen.store, chosen.clock, _revision, interval, settings.storage.prefix)
+    verifier = _verifier(chosen)
+    server = Server(chosen.store, chosen.clock, _revision, interval, settings.storage.prefix, verifier)
     if once:
         if not server.once():
             raise Refused("Not everything could be reconciled.", hint="The lines above say why.", operation="reconcile")
@@ -57,3 +59,21 @@ def run_serve(chosen: Globals, *, once: bool) -> None:
         except Stopped:
             watcher.close()
             log.info("stopped")
+        finally:
+            if verifier:
+                verifier.stop()
+
+
+def _verifier(chosen: Globals) -> Verifier | None:
+    """What verifies beside it; None where it shall not."""
+    options = chosen.settings.shipper
+    if not options.verify_interval:
+        return None
+    return Verifier(
+        chosen.store,
+        chosen.clock,
+        _revision,
+        float(options.verify_interval),
+        options.verify_data_share,
+        chosen.settings.storage.multipart_chunksize,
+    )

@@ -99,12 +99,6 @@ def as_stock(document: ClusterBackup) -> dict[str, object]:
     }
 
 
-def last_complete(head: Head) -> str | None:
-    """The complete backup that finished last: never a partial or corrupt one."""
-    complete = [line for line in head.backups if line.state == "complete" and line.finished is not None]
-    return max(complete, key=lambda line: (line.finished or 0.0, line.name)).name if complete else None
-
-
 def _finished(line: Line) -> str:
     if line.finished is not None:
         return local_time(line.finished)

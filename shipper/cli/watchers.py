@@ -10,10 +10,12 @@ from backupstore.core.layout import ANNOUNCED, Layout
 from backupstore.errors import Misconfigured
 from backupstore.settings import Settings
 from backupstore.settings.logins import only_line
+from backupstore.wiring import open_store
 from shipper.cli.logs import log
 from shipper.cli.options import Globals
 from shipper.inbox import Inbox, InboxWatcher
 from shipper.inotify import DirectoryWatcher, EventsOrLooks
+from shipper.scrape import Scrape
 from shipper.watching import Poller, Presence, Watcher, is_remote
 from shipper.webhooks import Door, Webhooks
 
@@ -43,7 +45,8 @@ def watching(chosen: Globals) -> Iterator[Watcher]:
         return
     inbox = Inbox()
     door = Door(options.listen, _secret(chosen.settings), chosen.settings.storage.bucket_name)
-    webhooks = Webhooks(door, inbox, chosen.clock)
+    scrape = Scrape(open_store(chosen.settings, patient=False), chosen.clock, chosen.settings.storage.prefix)
+    webhooks = Webhooks(door, inbox, chosen.clock, scrape.text)
     webhooks.open()
     log.info("taking webhooks at %s port %d", *options.listen)
     try:
