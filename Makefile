@@ -63,6 +63,10 @@ demo: dev require-java ## back up, lose and restore a real Cassandra; STORE=... 
 bench: dev ## what a transfer costs beside s5cmd, cp and stock; ROWS=large-up,... and ROUNDS=3 choose
 	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+.PHONY: simulate
+simulate: dev ## the protocols in N random histories (10000), seeds from FIRST on
+	@$(BIN)/python -m tests.simulation $(or $(N),10000) $(or $(FIRST),0)
+
 .PHONY: format
 format: dev ## format, and repair what ruff can repair
 	@$(BIN)/ruff check --quiet --fix-only .
@@ -72,7 +76,7 @@ format: dev ## format, and repair what ruff can repair
 lock: require-python ## renew requirements-dev.lock; ARGS=--upgrade also takes newer versions
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT \
 	&& $(PYTHON) -m venv "$$tmp" && "$$tmp/bin/python" -m pip install --quiet --disable-pip-version-check uv \
-	&& "$$tmp/bin/uv" pip compile pyproject.toml --extra s3 --extra gcs --extra kubernetes --extra aws --group dev \
+	&& "$$tmp/bin/uv" pip compile pyproject.toml --extra s3 --extra gcs --extra gcp --extra kubernetes --extra aws --group dev \
 	    --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	    --quiet --output-file requirements-dev.lock $(ARGS)

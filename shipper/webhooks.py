@@ -1,4 +1,4 @@
-"""Webhooks over HTTP: what MinIO, Ceph RGW and versitygw send when an object changed.
+"""The HTTP door of ``serve``: webhooks of MinIO, Ceph RGW and versitygw when an object changed, and Prometheus' scrapes.
 
 A message is answered with a success as soon as its hint waits in the inbox, and never worked on here. Strangers get
 nothing: one request for each connection, read within a few seconds, of a bounded size, and so many at once. What cannot
@@ -19,7 +19,7 @@ import logging
 import socket
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -29,12 +29,14 @@ from urllib.parse import parse_qsl, unquote
 
 from backupstore.core.notifications import Notified, read_notification_text
 from backupstore.errors import Misconfigured
+from backupstore.metrics.prometheus import CONTENT_TYPE
 from backupstore.ports import Clock
 from backupstore.settings.kinds import ListenAddress
 from shipper.inbox import Inbox
 
 _log = logging.getLogger("medusa-shipper")
 _HEALTH = "/healthz"
+_METRICS = "/metrics"
 _PATIENCE = 0.5  # seconds that a sender may have to wait for another one to end
 _CLOSING = 0.1  # seconds that closing may take
 
@@ -68,12 +70,13 @@ class Door:
 
 
 class Webhooks:
-    """Listens from ``open`` until ``close``; hints go to the inbox."""
+    """Listens from ``open`` until ``close``; hints go to the inbox, and ``scrape`` says what Prometheus is told."""
 
-    def __init__(self, door: Door, inbox: Inbox, clock: Clock) -> None:
+    def __init__(self, door: Door, inbox: Inbox, clock: Clock, scrape: Callable[[], bytes] | None = None) -> None:
         self._door = door
         self._inbox = inbox
         self._clock = clock
+        self._scrape = scrape
         self._server: _Server | None = None
 
     def open(self) -> None:
@@ -82,6 +85,7 @@ class Webhooks:
         try:
             family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
             self._server = _Server(address, family, self._door, self._inbox, self._clock)
+            self._server.scrape = self._scrape
         except OSError as error:
             raise Misconfigured(
                 (f"[shipper] listen = {address.host}:{address.port}: {error.strerror or error}",),
@@ -110,6 +114,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.door = door
         self.inbox = inbox
         self.clock = clock
+        self.scrape: Callable[[], bytes] | None = None
         self._room = threading.BoundedSemaphore(door.bounds.connections)
         super().__init__(address, _Handler)
 
@@ -170,10 +175,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many hints are waiting")
 
     def do_GET(self) -> None:
-        if self.path.partition("?")[0] == _HEALTH:
+        path, scrape = self.path.partition("?")[0], self.server.scrape
+        if path == _HEALTH:
             self._answer(HTTPStatus.OK, b"ok\n")
+        elif path != _METRICS or scrape is None:
+            self._refuse(HTTPStatus.NOT_FOUND, f"only {_HEALTH} and {_METRICS} can be read")
+        elif not self.server.door.opens_for(self.headers.get("Authorization", ""), self.path):
+            self._refuse(HTTPStatus.UNAUTHORIZED, "the secret is missing or wrong")
         else:
-            self._refuse(HTTPStatus.NOT_FOUND, f"only {_HEALTH} can be read")
+            self._answer(HTTPStatus.OK, scrape(), CONTENT_TYPE)
 
     def do_HEAD(self) -> None:
         self.do_GET()
@@ -215,12 +225,13 @@ class _Handler(BaseHTTPRequestHandler):
         _log.warning("webhook of %s refused: %s", self.client_address[0], why)
         self._answer(code, f"{why}\n".encode())
 
-    def _answer(self, code: int, body: bytes = b"") -> None:
+    def _answer(self, code: int, body: bytes = b"", kind: str = "text/plain; charset=utf-8") -> None:
         self.close_connection = True
         self.request_version = self.protocol_version  # a request of no version gets headers all the same
         self.send_response(code)
         self.send_header("Connection", "close")
         if code != HTTPStatus.NO_CONTENT:
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":

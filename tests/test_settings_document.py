@@ -40,7 +40,6 @@ IGNORED = {
     *(f"{one.section}.{one.key}" for one in OPTIONS if one.section in {"ssh", "grpc"}),
 }
 WAITING = {
-    *(f"storage.{key}" for key in ("max_backup_age", "max_backup_count", "backup_grace_period_in_days")),
     "storage.host_file_separator",
     *(f"cassandra.sstableloader_{key}" for key in ("bin", "ts", "tspw", "ks", "kspw")),
 }

@@ -196,8 +196,8 @@ def test_no_file_brings_anything_but_settings_or_misconfigured(
 
 
 def test_an_option_that_changes_nothing_yet_is_named_when_it_is_set(tmp_path: Path) -> None:
-    text = f"{REQUIRED}max_backup_age = 7\nhost_file_separator = ,\n[cassandra]\nsstableloader_bin = loader\n"
+    text = f"{REQUIRED}host_file_separator = ,\n[cassandra]\nsstableloader_bin = loader\n"
     loaded = read(tmp_path, text)
     # The separator is the default, which nobody asked for.
-    assert loaded.not_obeyed == ("[storage] max_backup_age", "[cassandra] sstableloader_bin")
+    assert loaded.not_obeyed == ("[cassandra] sstableloader_bin",)
     assert loaded.warnings == ()

@@ -38,6 +38,7 @@ GOOD = [
     ("checks", "query", "SELECT *\n  FROM a.b", "SELECT *\nFROM a.b"),
     ("monitoring", "monitoring_provider", "None", None),
     ("monitoring", "monitoring_provider", "dog-statsd", "dog-statsd"),
+    ("monitoring", "monitoring_provider", "Cloud-Monitoring", "cloud-monitoring"),
     ("logging", "maxBytes", "1", 1),
     ("logging", "level", "debug", "DEBUG"),
     ("logging", "format", "%(message)s 100%%", "%(message)s 100%%"),

@@ -27,9 +27,12 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(PB|TB|GB|MB|KB|B)?(?:/s)?")
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)(%)?")
+_PERCENT = 100
 _UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4, "PB": 1024**5}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SSE_C_BYTES = 32
+_MONITORING = ("None", "local", "dog-statsd", "ffwd", "prometheus", "cloudwatch", "cloud-monitoring")
 _LEVELS = ("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET")
 
 
@@ -131,6 +134,16 @@ def _size(text: str) -> int:
     return size
 
 
+def _share(text: str) -> float:
+    match = _SHARE.fullmatch(text.replace(" ", ""))
+    if match is None:
+        raise ValueError("is no share")
+    share = float(match[1]) / (_PERCENT if match[2] else 1)
+    if share > 1:
+        raise ValueError("is more than all")
+    return share
+
+
 def choice(*words: str) -> Kind[str]:
     """One of a few words; upper and lower case are the same."""
     known = {word.lower(): word for word in words}
@@ -150,7 +163,7 @@ def _health_check(text: str) -> str:
 
 
 def _monitoring(text: str) -> str | None:
-    word = choice("None", "local", "dog-statsd", "ffwd").parse(text)
+    word = choice(*_MONITORING).parse(text)
     return None if word == "None" else word
 
 
@@ -239,6 +252,7 @@ def _log_format(text: str) -> str:
 FLAG = Kind("yes or no", "1, true, yes, on, 0, false, no, off", _flag)
 NODETOOL_SSL = Kind("yes or no", "true, false", _nodetool_ssl)
 SIZE = Kind("size", "bytes, or a number with B, KB, MB, GB, TB or PB (in capitals, 1 KB = 1024 B)", _size)
+SHARE = Kind("share", "a percentage such as 50%, or a number from 0 to 1", _share)
 PORT = replace(whole(1, 65535), name="port")
 TEXT = Kind("text", "text on one line", _line)
 SECRET = Kind("secret", "text on one line", _line, secret=True)
@@ -252,7 +266,7 @@ BUCKET = Kind("name", "a name without '/'", _segment)
 PREFIX = Kind("name", "one path segment such as cluster-a", _prefix)
 NODES = Kind("name", "the name of a node, or several with commas between them", _node_names)
 HEALTH = Kind("word", "cql, all", _health_check)
-MONITORING = Kind("word", "None, local, dog-statsd, ffwd", _monitoring)
+MONITORING = Kind("word", ", ".join(_MONITORING), _monitoring)
 LISTEN = Kind("address", "an address and a port, such as 127.0.0.1:8900 or [::1]:8900", _listen)
 URL = Kind("URL", "a URL, None, or empty", _url)
 SSE_C = Kind("secret", "the base64 of exactly 32 bytes", _sse_c, secret=True)

@@ -19,12 +19,14 @@ NO_SSH = "nothing: no ssh is used"
 NO_GRPC = "nothing: there is no gRPC server"
 SNAPSHOTS = "backup"
 LOGS = "all commands"
-METRICS = "backup"
+METRICS = "backup, report-last-backup"
 CHECKS = "check after a restore"
 SERVE = "serve"
+PURGE = "purge"
 
 _MAX_SECONDS = 10 * 365 * 86400
 _MAX_DAYS = 3650
+_MAX_KEPT = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,10 @@ class MonitoringSettings:
         kinds.MONITORING,
         "None",
         "`dog-statsd`: by UDP to localhost:8125, or as `DD_AGENT_HOST` and `DD_DOGSTATSD_PORT` say; `ffwd`: by UDP to"
-        " 127.0.0.1:19000, which stock 0.31 refuses; `local`: lines in the log, not stock's `metrics.json`",
+        " 127.0.0.1:19000; `local`: lines in the log, not stock's `metrics.json`; `prometheus`: files in"
+        " `textfile_directory`; `cloudwatch`: to the CloudWatch agent at tcp://127.0.0.1:25888, or as"
+        " `AWS_EMF_AGENT_ENDPOINT` says; `cloud-monitoring`: to Google's service, as this machine's account. Stock 0.31"
+        " refuses all but `None`, `local` and `dog-statsd`",
         METRICS,
     )
     send_backup_name_tag: bool = option(
@@ -154,8 +159,27 @@ class ShipperSettings:
     incomplete_grace_days: int = option(
         whole(1, _MAX_DAYS),
         "14",
-        "days; no backup is finished or resumed later than half of them",
-        "backup; not yet: purge",
+        "days; no backup is finished or resumed later than half of them, and unfinished ones go after all of them",
+        "backup, purge",
+    )
+    keep_hourly: int = option(
+        whole(0, _MAX_KEPT),
+        "0",
+        "of so many hours (UTC) the newest complete cluster backup is kept; 0: no such rule",
+        PURGE,
+    )
+    keep_daily: int = option(whole(0, _MAX_KEPT), "0", "the same, of so many days", PURGE)
+    keep_weekly: int = option(whole(0, _MAX_KEPT), "0", "the same, of so many weeks, from Monday to Sunday", PURGE)
+    keep_monthly: int = option(whole(0, _MAX_KEPT), "0", "the same, of so many months", PURGE)
+    keep_yearly: int = option(whole(0, _MAX_KEPT), "0", "the same, of so many years", PURGE)
+    minimum_complete: int = option(
+        whole(1, _MAX_KEPT), "1", "the newest complete cluster backups that never go, however old they are", PURGE
+    )
+    purge_max_share: float = option(
+        kinds.SHARE,
+        "50%",
+        "a purge of more than this share of the complete backups, or of all bytes, needs `--force`",
+        PURGE,
     )
     reconcile_interval: int = option(
         whole(1, _MAX_SECONDS), "300", "seconds between comparisons of catalog and bucket", f"{SERVE}, list-backups"
@@ -178,6 +202,20 @@ class ShipperSettings:
     webhook_secret_file: Path | None = option(
         optional(kinds.ABSOLUTE), "", "a file that holds it, instead; read when `serve` starts", SERVE
     )
+    verify_interval: int = option(
+        whole(0, _MAX_SECONDS),
+        "86400",
+        "seconds after which a complete backup is verified again, on level `structure`; when it becomes complete it is"
+        " verified on level `listing`; 0: neither",
+        SERVE,
+    )
+    verify_data_share: float = option(
+        kinds.SHARE,
+        "1%",
+        "so much of the last complete backup's data is read and compared once in `verify_interval`, another part each time;"
+        " 0: none",
+        SERVE,
+    )
     nodetool_timeout: int = option(
         whole(1, _MAX_SECONDS), "600", "seconds a nodetool command, or a snapshot by HTTP, may take", NODETOOL
     )
@@ -185,6 +223,12 @@ class ShipperSettings:
     stop_timeout: int = option(whole(1, _MAX_SECONDS), "300", "seconds until a stopped node must be down", RESTORE)
     reread_known_files_after_days: int = option(
         whole(1, _MAX_DAYS), "30", "days after which an unchanged file is read and checked again", "backup"
+    )
+    textfile_directory: Path = option(
+        kinds.ABSOLUTE,
+        "/var/lib/prometheus/node-exporter",
+        "where `monitoring_provider = prometheus` writes: the directory of node_exporter's textfile collector",
+        METRICS,
     )
     log_format: str = option(choice("text", "json"), "text", "of what goes to stderr", "all commands")
     server_side_encryption: str | None = option(

@@ -15,7 +15,7 @@ ALL = "all commands"
 S3 = "S3: all commands"
 S3_KEYS = "S3: all commands; not yet: GCS, Azure"
 TRANSFER = "backup, restore, download"
-RETENTION = "not yet: purge"
+RETENTION = "purge"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class StorageSettings:
         optional(kinds.UPPER), "", "storage class of what is uploaded, such as STANDARD_IA; not for GCS", S3
     )
     max_backup_age: int = option(whole(0), "0", "days after which a backup is purged; 0: never by age", RETENTION)
-    max_backup_count: int = option(whole(0), "0", "backups to keep; 0: no limit by count", RETENTION)
+    max_backup_count: int = option(whole(0), "0", "complete cluster backups to keep; 0: no limit by count", RETENTION)
     backup_grace_period_in_days: int = option(
         whole(0), "10", "days for which files that no manifest names are left alone", RETENTION
     )

@@ -47,9 +47,8 @@ error because a log file cannot be written or a receiver of metrics is down.
 
 ## Metrics
 
-`backup` sends, by the names of stock: `medusa-node-backup.backup-duration` (seconds), `backup-size` (bytes of all
-files), `backup-error` (0, or 1 however the backup ended without being good); and of its own `backup-corrupt`, the number
-of components that the disk has spoilt.
+`backup` and `report-last-backup --push-metrics` send what [monitoring.md](monitoring.md) lists, to where
+`monitoring_provider` says; `serve` answers Prometheus at the address of `listen`.
 """
 
 _OPTIONS = "They stand before the command; `--listen` is one of `serve`."

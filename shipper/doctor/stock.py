@@ -120,7 +120,7 @@ def judge_jobs(jobs: Jobs, storage: StorageSettings) -> Iterator[Report]:
         yield ok("no crontab, unit or process of this machine calls 'medusa purge'")
     if limits:
         yield warn(
-            f"{' and '.join(limits)}: this version does not delete by it, but stock's 'medusa purge' does, wherever it runs",
+            f"{' and '.join(limits)}: our purge goes by it, and so does stock's 'medusa purge', wherever it runs",
             "Make sure that no node runs it by cron any more, or set both to 0 in the file that stock reads.",
         )
 

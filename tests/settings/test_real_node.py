@@ -100,8 +100,15 @@ def test_an_operators_snapshot_is_backed_up_measured_and_logged(beside: Beside, 
         sent = [text.partition("|")[0].partition(":") for text in udp.taken()]
     assert done.code == 0, done.err
     said = {name.removeprefix("medusa-node-backup."): float(value) for name, _, value in sent}
-    assert list(said) == ["backup-duration", "backup-size", "backup-corrupt", "backup-error"]
+    assert list(said) == [
+        "backup-duration",
+        "backup-size",
+        "backup-corrupt",
+        "medusa-shipper.backup-new-bytes",
+        "backup-error",
+    ]
     assert (said["backup-corrupt"], said["backup-error"]) == (0, 0)
+    assert said["medusa-shipper.backup-new-bytes"] == said["backup-size"], "the first one"
     assert said["backup-size"] > 1000
     assert tables(node, "medusa-b1"), "it is left where it is"
     node.clear_snapshot("medusa-b1")

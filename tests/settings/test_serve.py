@@ -1,13 +1,17 @@
-"""Options of ``[shipper]`` about webhooks: where they are taken, and what they have to bring."""
+"""Options of ``[shipper]`` for ``serve``: where webhooks are taken and what they have to bring; what it verifies, and when."""
 
 from __future__ import annotations
 
+import json
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from backupstore.core.layout import Layout
+from backupstore.operations.findings import LEVELS
 from tests.harness.s3_servers import free_port
+from tests.operations.ring import LocalRing
 from tests.settings.shown import shows
 from tests.shipper.cli.program import Program
 
@@ -34,3 +38,28 @@ def test_webhooks_are_taken_there_from_those_who_know_the_secret(tmp_path: Path,
         server.until_said(f"taking webhooks at 127.0.0.1 port {port}")
         assert posted(port, "/?secret=password1") < 300
         assert posted(port, "/?secret=password2") in {401, 403}
+
+
+@shows("shipper.verify_interval", "shipper.verify_data_share")
+def test_how_often_and_how_much_is_as_set(tmp_path: Path) -> None:
+    levels: dict[str, set[str]] = {}
+    for name, lines in {
+        "usual": (),
+        "never": ("verify_interval = 0",),
+        "no data": ("verify_data_share = 0",),
+        "all data": ("verify_data_share = 100%", "verify_interval = 60"),
+    }.items():
+        program = Program(tmp_path / name, shipper=lines)
+        program.bucket.mkdir(parents=True)
+        LocalRing(program.bucket).back_up("b1")
+        assert program.run("serve", "--once").code == 0
+        levels[name] = {level for level in LEVELS if (program.bucket / Layout().finding("b1", level)).exists()}
+        if name == "all data":
+            found = json.loads((program.bucket / Layout().finding("b1", "content")).read_bytes())
+            assert (found["subset"], found["read"]) == (None, found["size"])
+    assert levels == {
+        "usual": {"listing", "content"},
+        "never": set(),
+        "no data": {"listing"},
+        "all data": {"listing", "content"},
+    }

@@ -15,6 +15,7 @@ from backupstore.ports import ObjectStore
 from backupstore.stores.memory import MemoryBucket
 from shipper.cli.options import Globals
 from shipper.cli.reading import run_last_complete, run_list, run_status, run_tokenmap
+from shipper.cli.reporting import run_report
 from tests.interleaving import Around
 from tests.shipper.cli.handmade import Made, Maker
 from tests.shipper.cli.program import Program, tree
@@ -27,6 +28,8 @@ READING = [
     ("status", "--backup-name", "b1", "--output", "json"),
     ("status", "--backup-name", "none"),
     ("get-last-complete-cluster-backup",),
+    ("report-last-backup",),
+    ("report-last-backup", "--push-metrics", "--output", "json"),
     ("fetch-tokenmap", "--backup-name", "b1"),
     ("build-index", "--noop"),
 ]
@@ -95,6 +98,14 @@ def test_the_last_complete_one_is_one_read(desk: Desk) -> None:
     chosen = desk.chosen()
     run_last_complete(chosen)
     assert calls(chosen) == {"read": 1}
+
+
+def test_a_report_is_one_read(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    desk.reconcile()
+    chosen = desk.chosen()
+    run_report(chosen, push=False, output="text")
+    assert calls(chosen) == {"read": 1}
+    assert "Latest complete backup:" in capsys.readouterr().out
 
 
 def test_a_status_is_two_reads(desk: Desk) -> None:

@@ -32,10 +32,17 @@ def test_the_commands_of_stock_are_there_by_their_names() -> None:
         "list-backups",
         "status",
         "get-last-complete-cluster-backup",
+        "report-last-backup",
+        "verify",
         "fetch-tokenmap",
         "build-index",
         "doctor",
         "serve",
+        "purge",
+        "delete-backup",
+        "purge-decommissioned",
+        "hold",
+        "release",
     ]
 
 

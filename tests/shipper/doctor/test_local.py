@@ -105,7 +105,7 @@ def test_settings_that_are_not_obeyed_are_told(program: Program) -> None:
         Program(program.directory, storage=("host_file_separator = ;", "max_backup_count = 7")), "settings", "stock"
     )
     assert "host_file_separator" in found.said("warn")
-    assert "max_backup_count = 7: this version does not delete by it" in found.said("warn")
+    assert "max_backup_count = 7: our purge goes by it" in found.said("warn")
 
 
 def test_a_bucket_that_is_not_mounted(program: Program) -> None:

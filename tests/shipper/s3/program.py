@@ -90,6 +90,7 @@ class OnS3:
     secret: str = ""
     region: str = REGION
     storage: dict[str, str] = field(default_factory=dict)
+    shipper: tuple[str, ...] = ()
     patience: float = 20.0
 
     @property
@@ -122,7 +123,9 @@ class OnS3:
         lines = [f"{name} = {value}" for name, value in storage.items()]
         path = self.base / "medusa.ini"
         path.write_text("\n".join(["[storage]", *lines, ""]))
-        path.with_name("medusa-shipper.ini").write_text(f"[shipper]\nstate_dir = {self.state}\n")
+        path.with_name("medusa-shipper.ini").write_text(
+            "\n".join(("[shipper]", f"state_dir = {self.state}", *self.shipper, ""))
+        )
         return path
 
     def start(self, *arguments: str) -> Child:

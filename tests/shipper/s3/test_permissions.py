@@ -42,12 +42,16 @@ def _documented() -> dict[str, dict[str, Statement]]:
         json.loads(block)
         for block in re.findall(r"^```json\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     ]
-    backup, further, indexer = blocks
+    backup, further, keeping, verifying, purging, holding = blocks
+    indexer = {each["Sid"]: each for each in keeping["Statement"]}
     node = {each["Sid"]: each for each in backup["Statement"]}
     return {
         "backup": node,
         "restore": {**node, **{each["Sid"]: each for each in further}},
-        "indexer": {each["Sid"]: each for each in indexer["Statement"]},
+        "indexer": indexer,
+        "verify": {**indexer, **{each["Sid"]: each for each in verifying}},
+        "purge": {**indexer, **{each["Sid"]: each for each in purging}},
+        "operator": {**indexer, **{each["Sid"]: each for each in holding}},
     }
 
 
@@ -66,7 +70,7 @@ def resources(role: str, action: str) -> set[str]:
 
 def granted(principal: Principal, verb: Verb) -> set[str]:
     """The same by the table of who may write what."""
-    words = {"{P}": "PREFIX/", "{-}": "PREFIX", "{F}": "NODE"}
+    words = {"{P}": "PREFIX/", "{-}": "PREFIX", "{F}": "NODE", "{N}": "*"}
     patterns = {grant.pattern for grant in WRITERS if grant.principal is principal and verb in grant.verbs}
     for word, said in words.items():
         patterns = {pattern.replace(word, said) for pattern in patterns}
@@ -81,13 +85,21 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         yield made
 
 
-def with_rights(stage: Scene, *, without: tuple[str, ...] = (), strict: bool = False) -> OnS3:
-    """A bucket where each role has the rights of the document. ``strict``: no ``IfExists``."""
+NODES = ("backup", "restore", "indexer")
+
+
+def with_rights(
+    stage: Scene, *, without: tuple[str, ...] = (), strict: bool = False, roles: tuple[str, ...] = NODES
+) -> OnS3:
+    """A bucket where each of these roles has the rights of the document. ``strict``: no ``IfExists``.
+
+    Not all roles at once: a server that keeps the policy beside its files has little room for it.
+    """
     place = stage.place()
     said = {"BUCKET": place.bucket, "PREFIX": PREFIX, "NODE": NAME}
     statements = []
-    for role, policy in POLICIES.items():
-        text = json.dumps([each for sid, each in policy.items() if sid not in {ONLY_AMAZON, *without}])
+    for role in roles:
+        text = json.dumps([each for sid, each in POLICIES[role].items() if sid not in {ONLY_AMAZON, *without}])
         for word, by in said.items():
             text = text.replace(word, by)
         text = text.replace("StringLikeIfExists", "StringLike") if strict else text
@@ -126,6 +138,15 @@ def test_the_document_says_what_the_table_says() -> None:
     ):
         assert resources("indexer", action) == granted(Principal.INDEXER, verb)
     assert resources("backup", "s3:DeleteObject") == resources("restore", "s3:DeleteObject") == set()
+    for role, principal in (
+        ("verify", Principal.VERIFY),
+        ("purge", Principal.PURGE),
+        ("operator", Principal.OPERATOR),
+    ):
+        both = granted(principal, Verb.CREATE) | granted(principal, Verb.OVERWRITE)
+        indexer = granted(Principal.INDEXER, Verb.CREATE)
+        assert resources(role, "s3:PutObject") == both | indexer
+        assert resources(role, "s3:DeleteObject") == granted(principal, Verb.DELETE) | indexer
 
 
 @pytest.mark.parametrize("without", [(), ("GiveUpUploads",)], ids=str)
@@ -220,12 +241,15 @@ def test_the_indexer_keeps_the_index_and_nothing_else(stage: Scene) -> None:
     )
     assert node.run("backup", "--backup-name", "monday").code == 0
 
-    done = indexer.run("serve", "--once")
+    done = replace(indexer, shipper=(*indexer.shipper, "verify_interval = 0")).run("serve", "--once")
     assert done.code == 0, done
     assert "forbids" not in done.err, done.err
     listed = node.run("list-backups")
     assert (listed.code, "reading the bucket itself" in listed.err) == (0, False), listed
     assert listed.out.startswith("monday ")
+    told = node.run("report-last-backup")
+    assert (told.code, told.err) == (0, ""), told
+    assert "Latest backup:\n- Name: monday\n" in told.out
     assert indexer.run("build-index").code == 0
     store = store_of(stage, place, "indexer")
     assert store.sweep_uploads(4e9) == 1
@@ -237,6 +261,76 @@ def test_the_indexer_keeps_the_index_and_nothing_else(stage: Scene) -> None:
             store.put(key, b"")
     with pytest.raises(Denied):
         store.read(next(iter(world.entries("monday").values())).path)
+
+
+def verified(place: OnS3, *arguments: str) -> set[str]:
+    """The kinds of what is found, but for what follows from the ring of which only one node is there."""
+    done = place.run("verify", "--backup-name", "monday", "--output", "json", *arguments)
+    assert done.code == 1
+    assert ("what was found was not put down" in done.err) == ("forbids" in done.err), done.err
+    return set(done.json["counts"]) - {"incomplete", "uncovered"}
+
+
+def test_verify_reads_data_and_puts_down_what_it_found(stage: Scene) -> None:
+    place = with_rights(stage, roles=("backup", "verify"))
+    assert as_role(place, "backup").run("backup", "--backup-name", "monday").code == 0
+    verify = as_role(place, "verify")
+    for arguments in ((), ("--checksums",), ("--level", "content")):
+        assert verified(verify, *arguments) <= {"warning"}
+    world = stage.world(place)
+    folder = f"{PREFIX}/index/findings/monday/"
+    assert {key.removeprefix(folder) for key in world.listing(folder)} == {"content.json", "listing.json"}
+    store = store_of(stage, place, "verify")
+    for key in world.listing(f"{PREFIX}/{NAME}/"):
+        with pytest.raises(Denied):
+            store.delete([key])
+        with pytest.raises(Denied):
+            store.put(key, b"")
+
+
+def test_without_these_rights_nothing_is_taken_for_good_that_was_not_read(stage: Scene) -> None:
+    place = with_rights(stage, roles=("backup", "indexer"))
+    assert as_role(place, "backup").run("backup", "--backup-name", "monday").code == 0
+    indexer = as_role(place, "indexer")
+    assert verified(indexer) == set()
+    assert "unchecked" in verified(indexer, "--level", "content")
+    assert not list(stage.world(place).listing(f"{PREFIX}/index/findings/"))
+
+
+def test_purge_deletes_backups_and_nobody_elses_words(stage: Scene) -> None:
+    place = with_rights(stage, roles=("backup", "purge", "operator"))
+    node = as_role(place, "backup")
+    for name in ("monday", "tuesday", "wednesday"):
+        assert node.run("backup", "--backup-name", name).code == 0
+    assert as_role(place, "purge").run("build-index").code == 0
+    held = as_role(place, "operator").run("hold", "--backup-name", "monday", "--why", "audit")
+    assert held.code == 0, held
+
+    purge = as_role(place, "purge")
+    refused = purge.run("delete-backup", "--backup-name", "monday", "--force")
+    assert (refused.code, "audit" in refused.err) == (1, True), refused
+    for command in (("delete-backup", "--backup-name", "tuesday", "--force"), ("purge",)):
+        done = purge.run(*command)
+        assert done.code == 0, done
+        assert "forbids" not in done.err, done.err
+    world = stage.world(place)
+    folder = f"{PREFIX}/{NAME}/"
+    assert {key.removeprefix(folder).partition("/")[0] for key in world.listing(folder)} == {
+        "data",
+        "monday",
+        "wednesday",
+    }
+    world.check_backup("wednesday", world.node.contents())
+    hold = next(iter(world.listing(f"{PREFIX}/index/holds/monday/")))
+    for key in (hold, *world.listing(f"{PREFIX}/index/purges/")):
+        with pytest.raises(Denied):
+            store_of(stage, place, "purge").delete([key])
+    released = as_role(place, "operator").run("release", "--backup-name", "monday")
+    assert released.code == 0, released
+    assert purge.run("delete-backup", "--backup-name", "monday", "--force").code == 0
+    assert not list(world.listing(f"{folder}monday/"))
+    with pytest.raises(Denied):
+        store_of(stage, place, "operator").delete([f"{folder}wednesday/meta/manifest.json"])
 
 
 def test_where_absent_objects_are_forbidden(stage: Scene) -> None:

@@ -14,7 +14,8 @@ from tests.shipper.cli.program import Program, tree, until
 from tests.shipper.serve.served import index_of, states, write_row
 
 READY = "serving "
-SLOW = ("reconcile_interval = 3600",)
+# What is verified beside it is looked at in test_verifying.
+SLOW = ("reconcile_interval = 3600", "verify_interval = 0")
 
 
 @pytest.fixture
