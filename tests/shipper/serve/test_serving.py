@@ -146,8 +146,11 @@ def test_two_at_once_come_to_the_same(slow: Program) -> None:
                 slow.maker().ship(backup, Made(node, ring=ring))
         for backup in ("b1", "b2"):
             until_listed(slow, "complete", backup)
-        # The head comes before stock's markers: a server that is ended in between leaves them to the next one.
+        # The catalog comes before stock's rows and markers: a server that is ended in between leaves them to the next
+        # one. A marker proves no row: whoever settles b1 of a node marks b2 as soon as the other has written its document.
+        finished = [f"index/backup_index/{backup}/finished_{node}_*" for backup in ("b1", "b2") for node in ring]
         markers = [slow.bucket / f"index/latest_backup/{node}/backup_name.txt" for node in ring]
+        until(lambda: all(any(slow.bucket.glob(row)) for row in finished))
         until(lambda: all(marker.exists() and marker.read_text() == "b2" for marker in markers))
         for server in (one, other):
             server.process.terminate()
