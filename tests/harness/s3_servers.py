@@ -7,6 +7,7 @@ also when the starter is killed itself.
 from __future__ import annotations
 
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -144,6 +145,14 @@ def add_user(server: S3Server, access: str, secret: str) -> None:
 def remove_user(server: S3Server, access: str) -> None:
     """Take a user's keys away."""
     _admin(server, "delete-user", "--access", access)
+
+
+def grant(server: S3Server, bucket: str, users: Sequence[str], action: str = "s3:*") -> None:
+    """A policy of the bucket: these users may do that to its objects, and anything to the bucket too unless told otherwise."""
+    resources = [f"arn:aws:s3:::{bucket}/*", *([f"arn:aws:s3:::{bucket}"] if action == "s3:*" else [])]
+    statement = {"Effect": "Allow", "Principal": {"AWS": list(users)}, "Action": [action], "Resource": resources}
+    with server.boto() as boto:
+        boto.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
 
 
 def certificate(folder: Path) -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backupstore.clock import SystemClock
-from backupstore.stores.s3.credentials import FixedKeys, KeySource
+from backupstore.ports import Clock
+from backupstore.stores.s3.credentials import KeySource
 from backupstore.stores.s3.endpoint import own
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.pool import Wire
@@ -22,6 +23,19 @@ SMALL_PARTS = Storing(threshold=8 * _MIB, part_size=5 * _MIB, range_size=2 * _MI
 """Parts so small that a test of some MiB has several."""
 
 
+class FixedKeys:
+    """``KeySource`` of keys that never change."""
+
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def current(self) -> Keys:
+        return self._keys
+
+    def renewed(self, refused: Keys) -> Keys:  # noqa: ARG002 -- the protocol's
+        return self._keys
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class How:
     """What is not as usual. ``port``: that of a proxy in front of the server; ``keys``: somebody else's."""
@@ -32,6 +46,7 @@ class How:
     storing: Storing = SMALL_PARTS
     wire: Wire | None = None
     patience: Patience = _SOME
+    clock: Clock | None = None
 
 
 def opened(server: S3Server, bucket: str, how: How | None = None) -> S3Store:
@@ -40,8 +55,14 @@ def opened(server: S3Server, bucket: str, how: How | None = None) -> S3Store:
     return S3Store(
         own(bucket, how.region, (server.host, how.port or server.port), secure=server.authority is not None),
         how.keys or FixedKeys(Keys(server.access, server.secret)),
-        SystemClock(),
+        how.clock or SystemClock(),
         wire=how.wire or Wire(ca_file=server.authority),
         storing=how.storing,
         patience=how.patience,
     )
+
+
+def after_a_write(store: S3Store, *, knows_crc: bool = True) -> S3Store:
+    """The store as if it had written once, and learnt what its server can do."""
+    store._client.integrity.learn(knows_crc)
+    return store

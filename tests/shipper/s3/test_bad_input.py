@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from backupstore.stores.s3.credentials import FixedKeys
 from backupstore.stores.s3.endpoint import own
-from backupstore.stores.s3.signing import Keys, Unsigned, signed
+from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.clocks import SettableClock
 from tests.harness.faulty_proxy import Fault, refusal
+from tests.harness.forgetful import without_conditions
 from tests.harness.s3_servers import REGION, free_port
+from tests.harness.s3_stores import FixedKeys
 from tests.shipper.cli.program import Done
 from tests.shipper.s3.program import OnS3
 from tests.shipper.s3.scene import Scene, moved_on, scene, stands
@@ -219,33 +220,9 @@ def test_a_minute_of_503_is_waited_for(stage: Scene, place: OnS3, caplog: pytest
     world.check_backup("tuesday", world.node.contents())
 
 
-def without_conditions(stage: Scene) -> Callable[[str, str, bytes], bytes]:
-    """A proxy that takes conditions out of requests, and signs them again."""
-    keys = Keys(stage.server.access, stage.server.secret)
-
-    def rewrite(method: str, target: str, raw: bytes) -> bytes:
-        first, *lines = raw.decode("latin-1").rstrip("\r\n").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        if not headers.keys() & {"if-none-match", "if-match"}:
-            return raw
-        plain = {"content-length", "expect"}
-        kept = {name: value for name, value in headers.items() if name in plain}
-        said = {
-            name: value
-            for name, value in headers.items()
-            if name not in {*plain, "if-none-match", "if-match", "authorization", "x-amz-date", "x-amz-content-sha256"}
-        }
-        path, _, query = target.partition("?")
-        request = Unsigned(method, path, query, said, headers["x-amz-content-sha256"])
-        new = {**signed(request, keys, region=REGION, now=time.time()), **kept}
-        return "\r\n".join([first, *[f"{name}: {value}" for name, value in new.items()], "", ""]).encode("latin-1")
-
-    return rewrite
-
-
 def test_a_store_that_ignores_conditions_is_told_of(stage: Scene, place: OnS3) -> None:
     fresh = replace(place, base=place.base / "fresh")  # it has not seen this bucket yet
-    stage.proxy.rewrite = without_conditions(stage)
+    stage.proxy.rewrite = without_conditions(stage.server)
     done = fresh.run("backup", "--backup-name", "tuesday")
     assert done.code == 0, done
     assert "ignores conditional writes" in done.err

@@ -18,12 +18,11 @@ import pytest
 
 from backupstore.core.writers import WRITERS, Principal, Verb
 from backupstore.errors import Denied
-from backupstore.stores.s3.credentials import FixedKeys
 from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.harness import s3_servers
 from tests.harness.faulty_proxy import Fault, refusal
-from tests.harness.s3_stores import How, opened
+from tests.harness.s3_stores import FixedKeys, How, opened
 from tests.recorded import NAME
 from tests.shipper.s3.program import PREFIX, OnS3
 from tests.shipper.s3.scene import Scene, killed_by, moved_on, scene, stands

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from backupstore.clock import SystemClock
 from backupstore.errors import Conflict, Denied, Misconfigured, Retryable
-from backupstore.stores.s3.credentials import FixedKeys
 from backupstore.stores.s3.endpoint import own
 from backupstore.stores.s3.head import BadAnswer, read_head
 from backupstore.stores.s3.integrity import crc64, crc_text
@@ -21,20 +19,18 @@ from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.clocks import SettableClock
 from tests.conformance.samples import MIB, fetched_sha256, whole
-from tests.harness import s3_servers
 from tests.harness.faulty_proxy import refusal
-from tests.harness.s3_servers import REGION
-from tests.harness.s3_stores import How, opened
+from tests.harness.s3_servers import REGION, S3Server
+from tests.harness.s3_stores import FixedKeys, How, after_a_write, opened
 from tests.harness.scripted_server import Scripted, scripted_server
 
+BUCKET = "http"
 ONCE = Patience(seconds=0, least=1)
 
 
 def store_at(script: Scripted, patience: Patience = ONCE) -> S3Store:
     endpoint = own("bucket", REGION, (script.host, script.port), secure=False)
-    store = S3Store(endpoint, FixedKeys(Keys("a", "s")), SettableClock(), patience=patience)
-    store._client.integrity.learn(True)  # noqa: FBT003 -- as after a first write
-    return store
+    return after_a_write(S3Store(endpoint, FixedKeys(Keys("a", "s")), SettableClock(), patience=patience))
 
 
 def ok(body: bytes, *headers: bytes) -> bytes:
@@ -185,26 +181,16 @@ class TestConnections:
 
 
 class TestTls:
-    def test_a_name_that_the_certificate_does_not_have_is_refused(self, tmp_path: Path) -> None:
-        with s3_servers.versitygw(tmp_path, tls=True) as server:
-            server.bucket("bucket")
-            endpoint = own("bucket", REGION, ("localhost", server.port))
-            keys = FixedKeys(Keys(server.access, server.secret))
-            S3Store(endpoint, keys, SystemClock(), wire=Wire(ca_file=server.authority)).create("a", b"")
-            wrong = own("bucket", REGION, ("127.1", server.port))
-            store = S3Store(wrong, keys, SystemClock(), wire=Wire(ca_file=server.authority))
-            with pytest.raises(Misconfigured, match="certificate"):
-                store.read("a")
+    def test_a_name_that_the_certificate_does_not_have_is_refused(self, over_tls: S3Server, key: str) -> None:
+        opened(replace(over_tls, host="localhost"), BUCKET).create(key, b"")
+        with pytest.raises(Misconfigured, match="certificate"):
+            opened(replace(over_tls, host="127.1"), BUCKET).read(key)
 
-    def test_large_objects_over_tls(self, tmp_path: Path) -> None:
-        with s3_servers.versitygw(tmp_path, tls=True) as server:
-            server.bucket("bucket")
-            store, source = (
-                opened(server, "bucket", How(storing=Storing(threshold=8 * MIB, part_size=5 * MIB))),
-                whole(21 * MIB),
-            )
-            store.upload("a", source)
-            assert fetched_sha256(store, "a") == source.sha256
+    def test_large_objects_over_tls(self, over_tls: S3Server, key: str) -> None:
+        store = opened(over_tls, BUCKET, How(storing=Storing(threshold=8 * MIB, part_size=5 * MIB)))
+        source = whole(21 * MIB)
+        store.upload(key, source)
+        assert fetched_sha256(store, key) == source.sha256
 
     @pytest.fixture
     def silent(self) -> Iterator[int]:

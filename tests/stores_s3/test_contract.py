@@ -9,37 +9,28 @@ import pytest
 from backupstore.ports import ObjectStore
 from tests.harness import s3_servers
 from tests.harness.s3_contract import MinioContract, VersitygwContract
+from tests.harness.s3_servers import S3Server
 from tests.harness.s3_stores import opened
 
-
-@pytest.fixture(scope="module")
-def on_versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as server:
-        yield opened(server, server.bucket("contract"))
-
-
-@pytest.fixture(scope="module")
-def on_versitygw_over_tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw"), tls=True) as server:
-        yield opened(server, server.bucket("contract"))
+BUCKET = "contract"
 
 
 @pytest.fixture(scope="module")
 def on_minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     with s3_servers.minio(tmp_path_factory.mktemp("minio")) as server:
-        yield opened(server, server.bucket("contract"))
+        yield opened(server, server.bucket(BUCKET))
 
 
 class TestOnVersitygw(VersitygwContract):
     @pytest.fixture
-    def store(self, on_versitygw: ObjectStore) -> ObjectStore:
-        return on_versitygw
+    def store(self, server: S3Server) -> ObjectStore:
+        return opened(server, BUCKET)
 
 
 class TestOnVersitygwOverTls(VersitygwContract):
     @pytest.fixture
-    def store(self, on_versitygw_over_tls: ObjectStore) -> ObjectStore:
-        return on_versitygw_over_tls
+    def store(self, over_tls: S3Server) -> ObjectStore:
+        return opened(over_tls, BUCKET)
 
 
 @pytest.mark.timeout(1800)  # the first test may have to build the server

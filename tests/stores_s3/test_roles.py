@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,18 +19,8 @@ from tests.harness.role_keys import RoleKeys, role_keys
 from tests.harness.s3_servers import S3Server
 from tests.harness.s3_stores import How, opened
 
+BUCKET = "roles"
 WAYS = ["on_an_instance", "in_a_container"]
-VARIABLES = (
-    *("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN"),
-    *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
-        running.bucket("roles")
-        yield running
 
 
 @pytest.fixture
@@ -40,14 +29,7 @@ def users(server: S3Server) -> list[Keys]:
     made = [Keys(f"role-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex) for _ in range(2)]
     for keys in made:
         s3_servers.add_user(server, keys.access, keys.secret)
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": [keys.access for keys in made]},
-        "Action": ["s3:*"],
-        "Resource": ["arn:aws:s3:::roles", "arn:aws:s3:::roles/*"],
-    }
-    with server.boto() as boto:
-        boto.put_bucket_policy(Bucket="roles", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    s3_servers.grant(server, BUCKET, [keys.access for keys in made])
     return made
 
 
@@ -58,18 +40,11 @@ def role(users: list[Keys]) -> Iterator[RoleKeys]:
 
 
 @pytest.fixture(params=WAYS)
-def environment(
-    request: pytest.FixtureRequest, role: RoleKeys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> pytest.MonkeyPatch:
+def environment(request: pytest.FixtureRequest, role: RoleKeys, without_keys: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine that has a role and nothing else."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
     for name, value in getattr(role, request.param).items():
-        monkeypatch.setenv(name, value)
-    return monkeypatch
+        without_keys.setenv(name, value)
+    return without_keys
 
 
 @dataclass
@@ -102,7 +77,7 @@ def test_a_long_upload_goes_on_with_the_next_keys(
     server: S3Server, role: RoleKeys, users: list[Keys], pause: float
 ) -> None:
     clock = SettableClock()
-    store = opened(server, "roles", How(keys=BotocoreKeys(clock)))
+    store = opened(server, BUCKET, How(keys=BotocoreKeys(clock)))
     source, key = whole(30 * MIB), uuid.uuid4().hex
     store.upload(key, Exchanging(source, server, role, users, clock, pause))
     assert len(role.asked) >= 2
@@ -112,7 +87,7 @@ def test_a_long_upload_goes_on_with_the_next_keys(
 @pytest.mark.usefixtures("environment")
 def test_keys_are_asked_for_once_and_not_for_each_request(server: S3Server, role: RoleKeys) -> None:
     role.lives = 6 * 3600
-    store = opened(server, "roles", How(keys=BotocoreKeys(SettableClock())))
+    store = opened(server, BUCKET, How(keys=BotocoreKeys(SettableClock())))
     for number in range(20):
         store.create(f"{uuid.uuid4().hex}/{number}", b"")
     assert len(role.asked) == 1
@@ -125,7 +100,7 @@ def test_a_service_that_is_out_of_order_for_a_while_stops_nothing(
     server: S3Server, role: RoleKeys, broken: str
 ) -> None:
     clock = SettableClock()
-    store = opened(server, "roles", How(keys=BotocoreKeys(clock)))
+    store = opened(server, BUCKET, How(keys=BotocoreKeys(clock)))
     store.create(uuid.uuid4().hex, b"")
     role.broken = broken
     clock.advance(10)
@@ -135,7 +110,7 @@ def test_a_service_that_is_out_of_order_for_a_while_stops_nothing(
 
 @pytest.mark.usefixtures("environment")
 def test_without_a_service_the_end_of_the_keys_is_the_end(server: S3Server, role: RoleKeys, users: list[Keys]) -> None:
-    store = opened(server, "roles", How(keys=BotocoreKeys(SettableClock())))
+    store = opened(server, BUCKET, How(keys=BotocoreKeys(SettableClock())))
     store.create(uuid.uuid4().hex, b"")
     role.broken = "{}"
     s3_servers.remove_user(server, users[0].access)
@@ -149,7 +124,7 @@ def test_without_a_service_the_end_of_the_keys_is_the_end(server: S3Server, role
 def test_a_role_that_cannot_be_had_is_said(server: S3Server, role: RoleKeys, broken: str) -> None:
     role.broken = broken
     with pytest.raises(Misconfigured, match="credentials") as caught:
-        opened(server, "roles", How(keys=BotocoreKeys(SettableClock()))).create("a", b"")
+        opened(server, BUCKET, How(keys=BotocoreKeys(SettableClock()))).create("a", b"")
     assert caught.value.hint
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,38 +15,11 @@ from backupstore.stores.s3.signing import Keys
 from tests.clocks import SettableClock
 from tests.conformance.samples import MIB, fetched_sha256, whole
 from tests.harness import s3_servers
-from tests.harness.faulty_proxy import Fault, FaultyProxy, faulty_proxy, refusal
+from tests.harness.faulty_proxy import Fault, FaultyProxy, refusal
 from tests.harness.s3_servers import S3Server
 from tests.harness.s3_stores import How, opened
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
-        running.bucket("refusals")
-        yield running
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(server.host, server.port) as running:
-        yield running
-
-
-@pytest.fixture
-def folder() -> str:
-    return f"{uuid.uuid4().hex}/"
-
-
-@pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """No credentials of this machine."""
-    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
-    return monkeypatch
+BUCKET = "keys"
 
 
 class Rotating:
@@ -72,16 +43,7 @@ class Rotating:
 class TestKeysThatExpire:
     def test_a_long_upload_goes_on_with_new_ones(self, server: S3Server, folder: str) -> None:
         s3_servers.add_user(server, "brief", "briefsecret")
-        statement = {
-            "Effect": "Allow",
-            "Principal": {"AWS": ["brief"]},
-            "Action": ["s3:*"],
-            "Resource": ["arn:aws:s3:::expiring", "arn:aws:s3:::expiring/*"],
-        }
-        server.bucket("expiring")
-        with server.boto() as boto:
-            policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-            boto.put_bucket_policy(Bucket="expiring", Policy=policy)
+        s3_servers.grant(server, server.bucket("expiring"), ["brief"])
         keys = Rotating(Keys("brief", "briefsecret"), Keys(server.access, server.secret))
         store = opened(server, "expiring", How(keys=keys))
         source = whole(30 * MIB)
@@ -104,13 +66,13 @@ class TestKeysThatExpire:
         self, server: S3Server, proxy: FaultyProxy, folder: str, status: int
     ) -> None:
         keys = Rotating(Keys(server.access, server.secret, "old"), Keys(server.access, server.secret))
-        store = opened(server, "refusals", How(port=proxy.port, keys=keys))
+        store = opened(server, BUCKET, How(port=proxy.port, keys=keys))
         proxy.faults.append(Fault(answer=refusal(status, "ExpiredToken")))
         store.create(f"{folder}a", b"body")
         assert [headers.get("x-amz-security-token") for _, _, headers in proxy.requests] == ["old", None]
 
     def test_without_newer_ones_it_is_denied(self, server: S3Server, proxy: FaultyProxy) -> None:
-        store = opened(server, "refusals", How(port=proxy.port))
+        store = opened(server, BUCKET, How(port=proxy.port))
         proxy.faults.append(Fault(times=9, answer=refusal(400, "ExpiredToken")))
         with pytest.raises(Denied) as caught:
             store.read("a/b")
@@ -121,7 +83,7 @@ class TestKeysThatExpire:
         self, server: S3Server, proxy: FaultyProxy, folder: str
     ) -> None:
         keys = Rotating(Keys(server.access, server.secret, "old"), Keys(server.access, server.secret))
-        store = opened(server, "refusals", How(port=proxy.port, keys=keys))
+        store = opened(server, BUCKET, How(port=proxy.port, keys=keys))
         proxy.faults += [
             Fault("HEAD", answer=b"HTTP/1.1 400 Bad\r\n\r\n"),
             Fault("GET", answer=refusal(400, "ExpiredToken")),
@@ -132,9 +94,9 @@ class TestKeysThatExpire:
 
 
 class TestWhereKeysComeFrom:
-    def test_a_file_goes_before_the_environment(self, environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        environment.setenv("AWS_ACCESS_KEY_ID", "of-environment")
-        environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    def test_a_file_goes_before_the_environment(self, without_keys: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        without_keys.setenv("AWS_ACCESS_KEY_ID", "of-environment")
+        without_keys.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         file = tmp_path / "keys"
         file.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = s\n[other]\naws_access_key_id = b\n")
         with file.open("a") as more:
@@ -143,7 +105,7 @@ class TestWhereKeysComeFrom:
         assert BotocoreKeys(SettableClock(), key_file=file).current() == Keys("a", "s")
         assert BotocoreKeys(SettableClock(), key_file=file, profile="other").current() == Keys("b", "t", "u")
 
-    @pytest.mark.usefixtures("environment")
+    @pytest.mark.usefixtures("without_keys")
     def test_what_is_missing_is_said(self, tmp_path: Path) -> None:
         file = tmp_path / "keys"
         for keys in (
@@ -161,7 +123,7 @@ class TestWhereKeysComeFrom:
         with pytest.raises(Misconfigured):
             BotocoreKeys(SettableClock(), key_file=file).current()
 
-    @pytest.mark.usefixtures("environment")
+    @pytest.mark.usefixtures("without_keys")
     def test_a_file_that_is_exchanged_is_read_again(self, tmp_path: Path) -> None:
         file = tmp_path / "keys"
         file.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = s\n")
@@ -174,9 +136,9 @@ class TestWhereKeysComeFrom:
         assert keys.renewed(old) == Keys("b", "t")
         assert keys.current() == Keys("b", "t")
 
-    def test_sessions_are_renewed_before_they_end(self, environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_sessions_are_renewed_before_they_end(self, without_keys: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Botocore asks the process again when a session has less than ten minutes to live."""
-        environment.delenv("AWS_SHARED_CREDENTIALS_FILE")
+        without_keys.delenv("AWS_SHARED_CREDENTIALS_FILE")
         program, counter = tmp_path / "give-keys", tmp_path / "counter"
         program.write_text(
             f"#!{sys.executable}\nimport json, pathlib, time\ncounter = pathlib.Path({str(counter)!r})\n"
@@ -188,7 +150,7 @@ class TestWhereKeysComeFrom:
         program.chmod(stat.S_IRWXU)
         config = tmp_path / "config"
         config.write_text(f"[profile brief]\ncredential_process = {program}\n")
-        environment.setenv("AWS_CONFIG_FILE", str(config))
+        without_keys.setenv("AWS_CONFIG_FILE", str(config))
         clock = SettableClock()
         keys = BotocoreKeys(clock, profile="brief")
         first = keys.current()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,37 +9,11 @@ import pytest
 from backupstore.errors import Corrupt
 from backupstore.stores.s3.store import S3Store
 from tests.conformance.samples import MIB, Pattern, fetched_sha256, keys_below, whole
-from tests.harness import s3_servers
-from tests.harness.faulty_proxy import Fault, FaultyProxy, faulty_proxy, refusal
+from tests.harness.faulty_proxy import Fault, FaultyProxy, refusal
 from tests.harness.s3_servers import S3Server
-from tests.harness.s3_stores import How, opened
+from tests.harness.s3_stores import opened
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
-        running.bucket("trouble")
-        yield running
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(server.host, server.port) as running:
-        yield running
-
-
-@pytest.fixture
-def store(server: S3Server, proxy: FaultyProxy) -> S3Store:
-    """The store behind the proxy; it has written once, and knows what its server can do."""
-    store = opened(server, "trouble", How(port=proxy.port))
-    store.put("warm", b"")
-    proxy.requests.clear()
-    return store
-
-
-@pytest.fixture
-def key() -> str:
-    return f"{uuid.uuid4().hex}/a"
+BUCKET = "trouble-reading"
 
 
 class TestReading:
@@ -50,7 +22,7 @@ class TestReading:
     @pytest.fixture
     def source(self, server: S3Server, key: str) -> Pattern:
         source = whole(self.SIZE)
-        opened(server, "trouble").upload(key, source)
+        opened(server, BUCKET).upload(key, source)
         return source
 
     @pytest.mark.parametrize(
@@ -117,7 +89,7 @@ class TestReading:
         def sink(piece: bytes) -> None:
             if not pieces:
                 with server.boto() as boto:
-                    boto.put_object(Bucket="trouble", Key=key, Body=b"x" * source.size)
+                    boto.put_object(Bucket=BUCKET, Key=key, Body=b"x" * source.size)
             pieces.append(piece)
 
         store._downloads._crowd.size += 3

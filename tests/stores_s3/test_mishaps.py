@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,21 +13,18 @@ import pytest
 from backupstore.errors import Corrupt, NotFound, Retryable
 from backupstore.ports import ObjectStore
 from backupstore.stores.probe import probe_compare_and_swap, probe_create_only
-from backupstore.stores.s3.credentials import FixedKeys
-from backupstore.stores.s3.endpoint import own
 from backupstore.stores.s3.integrity import crc64, crc_text
 from backupstore.stores.s3.pool import Wire
 from backupstore.stores.s3.retry import Patience
-from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.clocks import SettableClock
 from tests.conformance.samples import MIB, fetched_sha256, whole
-from tests.harness import s3_servers
-from tests.harness.faulty_proxy import Fault, FaultyProxy, faulty_proxy, refusal
+from tests.harness.faulty_proxy import Fault, FaultyProxy, refusal
 from tests.harness.forgetful import without_conditions
-from tests.harness.s3_servers import REGION, S3Server
-from tests.harness.s3_stores import SMALL_PARTS, How, opened
+from tests.harness.s3_servers import S3Server
+from tests.harness.s3_stores import How, after_a_write, opened
 
+BUCKET = "mishaps"
 VERBS: dict[str, Callable[[ObjectStore, str], object]] = {
     "read": lambda store, _: store.read("there"),
     "fetch": lambda store, _: store.fetch("there", lambda _: None),
@@ -42,22 +38,10 @@ VERBS: dict[str, Callable[[ObjectStore, str], object]] = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
-        running.bucket("mishaps")
-        opened(running, "mishaps").create("there", b"a body")
-        yield running
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(server.host, server.port) as running:
-        yield running
-
-
-@pytest.fixture
-def key() -> str:
-    return f"{uuid.uuid4().hex}/a"
+def server(server: S3Server) -> S3Server:
+    """With an object to be read."""
+    opened(server, BUCKET).create("there", b"a body")
+    return server
 
 
 class WaitedOut(SettableClock):
@@ -78,10 +62,7 @@ class WaitedOut(SettableClock):
 
 def patient(server: S3Server, proxy: FaultyProxy, clock: SettableClock) -> S3Store:
     """The store behind the proxy, as patient as it is in earnest."""
-    endpoint = own("mishaps", REGION, (server.host, proxy.port), secure=False)
-    store = S3Store(endpoint, FixedKeys(Keys(server.access, server.secret)), clock, storing=SMALL_PARTS)
-    store._client.integrity.learn(True)  # noqa: FBT003 -- as after a first write
-    return store
+    return after_a_write(opened(server, BUCKET, How(port=proxy.port, patience=Patience(), clock=clock)))
 
 
 TROUBLE = {
@@ -136,7 +117,7 @@ class TestSlowStores:
         self, server: S3Server, proxy: FaultyProxy, key: str, verb: str
     ) -> None:
         how = How(port=proxy.port, wire=Wire(read_timeout=0.2), patience=Patience(seconds=0, least=2))
-        store = opened(server, "mishaps", how)
+        store = opened(server, BUCKET, how)
         proxy.faults.append(Fault(times=99, delay=3))
         with pytest.raises(Retryable, match="no answer in time") as caught:
             VERBS[verb](store, key)
@@ -158,7 +139,7 @@ class TestLies:
 
     def test_what_is_there_as_it_was_sent_is_one(self, server: S3Server, proxy: FaultyProxy, key: str) -> None:
         store, source = patient(server, proxy, WaitedOut(proxy, 1e9)), whole(1000)
-        opened(server, "mishaps").upload(key, source)
+        opened(server, BUCKET).upload(key, source)
         proxy.faults.append(Fault("PUT", answer=self.WRONG))
         stored = store.upload(key, source)
         assert stored == store.head(key)
@@ -195,7 +176,7 @@ class TestForgetfulStores:
     """Older Ceph and rclone take conditions, and ignore them."""
 
     def test_they_are_found_out(self, server: S3Server, proxy: FaultyProxy, key: str) -> None:
-        store = opened(server, "mishaps", How(port=proxy.port))
+        store = opened(server, BUCKET, How(port=proxy.port))
         assert probe_create_only(store, f"{key}1", b"{}")
         assert probe_compare_and_swap(store, f"{key}2", "a")
         proxy.rewrite = without_conditions(server)
@@ -207,11 +188,11 @@ MILLION = """
 import resource, sys, threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
-from backupstore.stores.s3.credentials import FixedKeys
 from backupstore.stores.s3.endpoint import own
 from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.clocks import SettableClock
+from tests.harness.s3_stores import FixedKeys
 
 PAGES, EACH = 1000, 1000
 OBJECT = (
@@ -254,7 +235,7 @@ with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
 
 
 def test_a_listing_of_a_million_keys_needs_no_memory() -> None:
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", MILLION], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     seen, grown = map(int, done.stdout.split())

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
-from collections.abc import Iterator
 
 import pytest
 
 from backupstore.ports import ObjectStore
 from backupstore.stores.s3.options import Storing
 from tests.conformance.samples import MIB, fetched_sha256, whole
-from tests.harness import s3_servers
-from tests.harness.faulty_proxy import Fault, FaultyProxy, faulty_proxy, refusal
+from tests.harness.faulty_proxy import Fault, FaultyProxy, refusal
 from tests.harness.s3_contract import VersitygwContract
 from tests.harness.s3_servers import S3Server
-from tests.harness.s3_stores import How, opened
+from tests.harness.s3_stores import How, after_a_write, opened
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
-        running.bucket("ways")
-        yield running
+BUCKET = "checksums"
 
 
 @pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(server.host, server.port) as running:
-        yield running
-
-
-@pytest.fixture
-def key() -> str:
-    return f"{uuid.uuid4().hex}/a b+c%ü"
+def key(folder: str) -> str:
+    """One that has to be encoded."""
+    return f"{folder}a b+c%ü"
 
 
 class TestWithMd5Alone(VersitygwContract):
@@ -41,21 +28,19 @@ class TestWithMd5Alone(VersitygwContract):
 
     @pytest.fixture
     def store(self, server: S3Server) -> ObjectStore:
-        store = opened(server, "ways")
-        store._client.integrity.learn(False)  # noqa: FBT003 -- as after a first write
-        return store
+        return after_a_write(opened(server, BUCKET), knows_crc=False)
 
 
 class TestWhatTheStoreKnows:
     def test_the_first_write_tells(self, server: S3Server, proxy: FaultyProxy, key: str) -> None:
-        store = opened(server, "ways", How(port=proxy.port))
+        store = opened(server, BUCKET, How(port=proxy.port))
         for number in range(3):
             store.create(f"{key}{number}", b"body")
         sent = [("x-amz-checksum-crc64nvme" in headers, "content-md5" in headers) for _, _, headers in proxy.requests]
         assert sent == [(True, True), (True, False), (True, False)]
 
     def test_a_store_that_says_nothing_back_is_sent_md5(self, server: S3Server, proxy: FaultyProxy, key: str) -> None:
-        store = opened(server, "ways", How(port=proxy.port))
+        store = opened(server, BUCKET, How(port=proxy.port))
         proxy.hidden = "x-amz-checksum"
         for number in range(2):
             store.create(f"{key}{number}", b"body")
@@ -68,7 +53,7 @@ class TestWhatTheStoreKnows:
     def test_a_store_that_refuses_it_is_sent_md5(
         self, server: S3Server, proxy: FaultyProxy, key: str, size: int
     ) -> None:
-        store = opened(server, "ways", How(port=proxy.port))
+        store = opened(server, BUCKET, How(port=proxy.port))
         proxy.faults.append(Fault("PUT" if size < MIB else "POST", answer=refusal(501, "NotImplemented")))
         source = whole(size)
         store.upload(key, source)
@@ -78,8 +63,7 @@ class TestWhatTheStoreKnows:
         assert "x-amz-checksum-crc64nvme" not in again[-1]
 
     def test_an_object_of_parts_is_checked_by_their_md5(self, server: S3Server, proxy: FaultyProxy, key: str) -> None:
-        store = opened(server, "ways", How(port=proxy.port))
-        store._client.integrity.learn(False)  # noqa: FBT003 -- as after a first write
+        store = after_a_write(opened(server, BUCKET, How(port=proxy.port)), knows_crc=False)
         proxy.hidden = "x-amz-checksum"
         proxy.faults += [Fault("PUT", "partNumber=2", flip_request=99), Fault("POST", "uploadId", lose_answer=True)]
         source = whole(11 * MIB)
@@ -96,7 +80,7 @@ class TestEtagsAreThoseOfStock:
     )
     def test_parts_begin_at_the_threshold(self, server: S3Server, key: str, size: int, parts: int) -> None:
         source = whole(size)
-        stored = opened(server, "ways").upload(key, source)
+        stored = opened(server, BUCKET).upload(key, source)
         body = b"".join(source.chunks())
         if parts:
             digests = [hashlib.md5(body[at : at + 5 * MIB]).digest() for at in range(0, size, 5 * MIB)]  # noqa: S324
@@ -106,6 +90,6 @@ class TestEtagsAreThoseOfStock:
 
     def test_one_part_is_a_part(self, server: S3Server, key: str) -> None:
         storing = Storing(threshold=2 * MIB, part_size=50 * MIB)
-        stored = opened(server, "ways", How(storing=storing)).upload(key, whole(3 * MIB))
+        stored = opened(server, BUCKET, How(storing=storing)).upload(key, whole(3 * MIB))
         assert stored.digest
         assert stored.digest.endswith("-1")

@@ -1,18 +1,17 @@
-"""S3 that says no: whose fault it is, and what to do about it. And keys that change while the program runs."""
+"""S3 that says no: whose fault it is, and what to do about it."""
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
 from backupstore.errors import BackupError, Conflict, Denied, Misconfigured, NoSpace, NotFound, Refused, Retryable
 from backupstore.ports import ObjectStore
-from backupstore.stores.s3.credentials import FixedKeys
 from backupstore.stores.s3.endpoint import own
+from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.pool import Wire
 from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.signing import Keys
@@ -20,10 +19,11 @@ from backupstore.stores.s3.store import S3Store
 from tests.clocks import SettableClock
 from tests.conformance.samples import MIB, whole
 from tests.harness import s3_servers
-from tests.harness.faulty_proxy import Fault, FaultyProxy, faulty_proxy, refusal
+from tests.harness.faulty_proxy import Fault, FaultyProxy, refusal
 from tests.harness.s3_servers import REGION, S3Server
-from tests.harness.s3_stores import How, opened
+from tests.harness.s3_stores import FixedKeys, How, after_a_write, opened
 
+BUCKET = "refusals"
 VERBS: dict[str, Callable[[ObjectStore], object]] = {
     "read": lambda store: store.read("a"),
     "fetch": lambda store: store.fetch("a", lambda _: None),
@@ -39,28 +39,10 @@ VERBS: dict[str, Callable[[ObjectStore], object]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
-        running.bucket("refusals")
-        yield running
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(server.host, server.port) as running:
-        yield running
-
-
 @pytest.fixture
 def impatient(server: S3Server, proxy: FaultyProxy) -> S3Store:
     """The store behind the proxy, soon at the end of its patience."""
-    return opened(server, "refusals", How(port=proxy.port, patience=Patience(seconds=0.1, least=2)))
-
-
-@pytest.fixture
-def folder() -> str:
-    return f"{uuid.uuid4().hex}/"
+    return opened(server, BUCKET, How(port=proxy.port, patience=Patience(seconds=0.1, least=2)))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -76,7 +58,7 @@ def test_no_such_bucket(server: S3Server, verb: str) -> None:
 @pytest.mark.parametrize("keys", [Keys("testaccess", "wrong"), Keys("nobody", "wrong")], ids=str)
 def test_wrong_keys_are_denied(server: S3Server, verb: str, keys: Keys) -> None:
     with pytest.raises(Denied) as caught:
-        VERBS[verb](opened(server, "refusals", How(keys=FixedKeys(keys))))
+        VERBS[verb](opened(server, BUCKET, How(keys=FixedKeys(keys))))
     assert caught.value.hint
 
 
@@ -86,33 +68,21 @@ def test_a_user_without_rights_is_denied(server: S3Server, verb: str) -> None:
         VERBS[verb](store)
 
 
-class opened_user:  # noqa: N801 -- reads like a function
+@contextmanager
+def opened_user(server: S3Server) -> Iterator[S3Store]:
     """The store as a user without rights."""
-
-    def __init__(self, server: S3Server) -> None:
-        self._server = server
-        self._name = f"user{uuid.uuid4().hex[:8]}"
-
-    def __enter__(self) -> S3Store:
-        s3_servers.add_user(self._server, self._name, "usersecret")
-        return opened(self._server, "refusals", How(keys=FixedKeys(Keys(self._name, "usersecret"))))
-
-    def __exit__(self, *_: object) -> None:
-        s3_servers.remove_user(self._server, self._name)
+    name = f"user{uuid.uuid4().hex[:8]}"
+    s3_servers.add_user(server, name, "usersecret")
+    try:
+        yield opened(server, BUCKET, How(keys=FixedKeys(Keys(name, "usersecret"))))
+    finally:
+        s3_servers.remove_user(server, name)
 
 
 def test_rights_are_as_the_policy_says(server: S3Server, folder: str) -> None:
     """Writing without reading: an answer that gets lost cannot be looked after, and nothing else is missing."""
     s3_servers.add_user(server, "writer", "writersecret")
-    statement = {
-        "Effect": "Allow",
-        "Principal": {"AWS": ["writer"]},
-        "Action": ["s3:PutObject"],
-        "Resource": ["arn:aws:s3:::policed/*"],
-    }
-    server.bucket("policed")
-    with server.boto() as boto:
-        boto.put_bucket_policy(Bucket="policed", Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    s3_servers.grant(server, server.bucket("policed"), ["writer"], "s3:PutObject")
     store = opened(server, "policed", How(keys=FixedKeys(Keys("writer", "writersecret"))))
     store.create(f"{folder}a", b"body")
     store.upload(f"{folder}b", whole(100))
@@ -124,7 +94,7 @@ def test_rights_are_as_the_policy_says(server: S3Server, folder: str) -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_right_region_is_named(server: S3Server, verb: str) -> None:
     with pytest.raises(Misconfigured) as caught:
-        VERBS[verb](opened(server, "refusals", How(region="eu-west-9")))
+        VERBS[verb](opened(server, BUCKET, How(region="eu-west-9")))
     if verb not in {"head", "upload in parts"}:
         assert REGION in caught.value.explained
     assert "region" in caught.value.explained
@@ -158,9 +128,8 @@ def test_the_right_region_is_named(server: S3Server, verb: str) -> None:
 def test_what_a_store_may_answer(
     impatient: S3Store, proxy: FaultyProxy, verb: str, expected: tuple[bytes, type[BackupError], str]
 ) -> None:
-    store = impatient
+    store = after_a_write(impatient)
     answer, error, said = expected
-    store._client.integrity.learn(True)  # noqa: FBT003 -- as after a first write
     proxy.faults.append(Fault(times=99, answer=answer))
     with pytest.raises(error) as caught:
         VERBS[verb](store)
@@ -178,7 +147,7 @@ def test_hostile_answers_do_not_get_out(impatient: S3Store, proxy: FaultyProxy) 
 
 
 def test_a_listing_that_turns_in_circles_ends(server: S3Server, proxy: FaultyProxy) -> None:
-    store = opened(server, "refusals", How(port=proxy.port))
+    store = opened(server, BUCKET, How(port=proxy.port))
     body = b"<L><IsTruncated>true</IsTruncated><NextContinuationToken>x</NextContinuationToken></L>"
     proxy.faults.append(Fault(times=99, answer=b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body))
     with pytest.raises(BackupError, match="again and again"):
@@ -186,9 +155,7 @@ def test_a_listing_that_turns_in_circles_ends(server: S3Server, proxy: FaultyPro
 
 
 def test_a_line_break_in_a_setting_is_refused(server: S3Server, folder: str) -> None:
-    from backupstore.stores.s3.options import Storing  # noqa: PLC0415
-
-    store = opened(server, "refusals", How(storing=Storing(storage_class="A\r\nx-amz-acl: public-read")))
+    store = opened(server, BUCKET, How(storing=Storing(storage_class="A\r\nx-amz-acl: public-read")))
     with pytest.raises(Misconfigured):
         store.create(f"{folder}a", b"")
 
@@ -203,7 +170,7 @@ def test_a_name_that_cannot_be_resolved_is_said() -> None:
 
 
 def test_conflicts_of_a_folder_and_an_object_are_refused(server: S3Server, folder: str) -> None:
-    store = opened(server, "refusals", How(patience=Patience(seconds=0.1)))
+    store = opened(server, BUCKET, How(patience=Patience(seconds=0.1)))
     store.create(f"{folder}a", b"")
     with pytest.raises((Refused, Conflict)):
         store.create(f"{folder}a/b", b"")

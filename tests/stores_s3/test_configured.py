@@ -16,9 +16,9 @@ from backupstore.stores.s3.pool import Wire
 from backupstore.wiring import open_store
 from tests.clocks import SettableClock
 from tests.conformance.samples import MIB, fetched_sha256, whole
-from tests.harness import s3_servers
 from tests.harness.s3_servers import REGION, S3Server
 
+BUCKET = "backups"
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 OWN = {"storage_provider": "s3_compatible", "host": "s3.test", "port": "9000"}
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -34,7 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def settings(shipper: dict[str, str] | None = None, /, **storage: str) -> Settings:
     """As they are loaded from the environment."""
-    values = {"storage_provider": "s3", "bucket_name": "backups", "fqdn": "n1", **storage}
+    values = {"storage_provider": "s3", "bucket_name": BUCKET, "fqdn": "n1", **storage}
     environ = {f"MEDUSA_STORAGE_{name.upper()}": value for name, value in values.items()}
     environ |= {f"MEDUSA_SHIPPER_{name.upper()}": value for name, value in (shipper or {}).items()}
     return load(None, environ).settings
@@ -204,15 +204,13 @@ def test_no_option_about_s3_is_without_effect() -> None:
         assert made(**start) != made(**start | {name: value}), name
 
 
-def test_a_store_from_settings_works(tmp_path: Path) -> None:
-    with s3_servers.versitygw(tmp_path, tls=True) as server:
-        server.bucket("backups")
-        store = open_store(settings({"ca_file": str(server.authority)}, **at(server, tmp_path)))
-        source = whole(11 * MIB)
-        store.upload("a", source)
-        assert fetched_sha256(store, "a") == source.sha256
-        with pytest.raises(Misconfigured, match="certificate"):
-            open_store(settings(**at(server, tmp_path), ssl_verify="True")).head("a")
+def test_a_store_from_settings_works(over_tls: S3Server, tmp_path: Path) -> None:
+    store = open_store(settings({"ca_file": str(over_tls.authority)}, **at(over_tls, tmp_path)))
+    source = whole(11 * MIB)
+    store.upload("a", source)
+    assert fetched_sha256(store, "a") == source.sha256
+    with pytest.raises(Misconfigured, match="certificate"):
+        open_store(settings(**at(over_tls, tmp_path), ssl_verify="True")).head("a")
 
 
 def at(server: S3Server, folder: Path) -> dict[str, str]:

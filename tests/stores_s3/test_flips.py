@@ -2,45 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
-
 import pytest
 
 from backupstore.errors import Corrupt
 from backupstore.stores.s3.documents import parse, upload_id_of
 from backupstore.stores.s3.store import S3Store
 from tests.conformance.samples import MIB, fetched_sha256, keys_below, whole
-from tests.harness import s3_servers
-from tests.harness.faulty_proxy import Fault, FaultyProxy, faulty_proxy, refusal
-from tests.harness.s3_servers import S3Server
-from tests.harness.s3_stores import How, opened
+from tests.harness.faulty_proxy import Fault, FaultyProxy, refusal
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
-        running.bucket("flips")
-        yield running
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(server.host, server.port) as running:
-        yield running
-
-
-@pytest.fixture
-def store(server: S3Server, proxy: FaultyProxy) -> S3Store:
-    store = opened(server, "flips", How(port=proxy.port))
-    store.put("warm", b"")
-    proxy.requests.clear()
-    return store
-
-
-@pytest.fixture
-def key() -> str:
-    return f"{uuid.uuid4().hex}/a"
+BUCKET = "flips"
 
 
 @pytest.mark.parametrize("at", range(0, 180, 9))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.store import S3Store
 from tests.conformance.samples import MIB, Pattern, fetched_sha256, keys_below, whole
 from tests.harness import s3_servers
-from tests.harness.faulty_proxy import Fault, FaultyProxy, faulty_proxy, refusal
+from tests.harness.faulty_proxy import Fault, FaultyProxy, refusal
 from tests.harness.s3_servers import S3Server
 from tests.harness.s3_stores import How, opened
 
@@ -30,36 +29,12 @@ BUSY = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    with s3_servers.versitygw(tmp_path_factory.mktemp("versitygw")) as running:
-        running.bucket("trouble")
-        yield running
-
-
-@pytest.fixture
-def proxy(server: S3Server) -> Iterator[FaultyProxy]:
-    with faulty_proxy(server.host, server.port) as running:
-        yield running
-
-
-@pytest.fixture
-def store(server: S3Server, proxy: FaultyProxy) -> S3Store:
-    """The store behind the proxy; it has written once, and knows what its server can do."""
-    store = opened(server, "trouble", How(port=proxy.port))
-    store.put("warm", b"")
-    proxy.requests.clear()
-    return store
-
-
-@pytest.fixture
-def key() -> str:
-    return f"{uuid.uuid4().hex}/a"
+BUCKET = "trouble"
 
 
 def uploads_left(server: S3Server) -> list[str]:
     with server.boto() as boto:
-        return [one["Key"] for one in boto.list_multipart_uploads(Bucket="trouble").get("Uploads", [])]
+        return [one["Key"] for one in boto.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
 
 
 class TestWriting:
@@ -127,7 +102,7 @@ class TestWriting:
         assert store.read(key).body == b"a document"
 
     def test_a_server_that_is_gone_is_retryable(self, server: S3Server, key: str) -> None:
-        store = opened(server, "trouble", How(port=s3_servers.free_port(), patience=Patience(seconds=0.5)))
+        store = opened(server, BUCKET, How(port=s3_servers.free_port(), patience=Patience(seconds=0.5)))
         with pytest.raises(Retryable) as caught:
             store.create(key, b"")
         assert "no connection" in str(caught.value)
@@ -212,7 +187,7 @@ class TestWritingInParts:
             def chunks(self) -> Iterator[bytes]:
                 for number, chunk in enumerate(super().chunks()):
                     if number == 9 and not swept:
-                        swept.append(opened(server, "trouble").sweep_uploads(4e9, key.rpartition("/")[0] + "/"))
+                        swept.append(opened(server, BUCKET).sweep_uploads(4e9, key.rpartition("/")[0] + "/"))
                     yield chunk
 
         source = Sweeping(13 * MIB, 13 * MIB)
@@ -258,7 +233,7 @@ class TestWritingInParts:
         folder = key.rpartition("/")[0]
         with server.boto() as boto:
             for name in (f"{folder}/a b+c%&.db", f"{folder}/b", f"{folder}-neighbour/c"):
-                boto.create_multipart_upload(Bucket="trouble", Key=name)
+                boto.create_multipart_upload(Bucket=BUCKET, Key=name)
         assert store.sweep_uploads(0.0, f"{folder}/") == 0
         assert store.sweep_uploads(4e9, f"{folder}/") == 2
         left = uploads_left(server)
