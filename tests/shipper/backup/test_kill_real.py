@@ -1,4 +1,7 @@
-"""Killed again and again on a real Cassandra, at every kind of call: what is finished in the end is the first snapshot."""
+"""Killed again and again on a real Cassandra, at every kind of call: what is finished in the end is the first snapshot.
+
+On a local bucket and on an S3 server, where each request of an upload in parts is a call of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -14,17 +19,24 @@ from backupstore.clock import SystemClock
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Mode
 from backupstore.core.manifest import Entry, check_entry, read_manifest
+from backupstore.stores.s3.store import S3Store
+from backupstore.wiring import make_bucket, open_store
 from shipper.cassandra import data_directories
 from shipper.site import Site
 from shipper.wiring import NodeWiring
-from tests.demo.places import BUCKET, local
+from tests.demo.places import PLACES
 from tests.demo.stage import write_ini
-from tests.harness import Cluster, ClusterConfig, loading, schema
+from tests.harness import Cluster, ClusterConfig, Session, driver, loading, schema
 from tests.killing import Point
 from tests.shipper.backup.killed_node import settings_of, site_of
 
 pytestmark = [pytest.mark.cassandra, pytest.mark.xdist_group("kill-real")]
 ROOT = Path(__file__).resolve().parents[3]
+PARTS = {"multi_part_upload_threshold": "5MB", "multipart_chunksize": "5MB"}
+LARGE = (
+    "CREATE KEYSPACE archive WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+    "CREATE TABLE archive.large (k int, n int, v blob, PRIMARY KEY (k, n)) WITH compression = {'enabled': false}",
+)
 
 BEFORE_INTENT = [
     Point(1, "before", "store.list"),
@@ -41,6 +53,16 @@ ON_THE_WAY = [
     Point(1, "after", "store.create", "tokenmap.json"),
     Point(1, "before", "store.create", "describe.cql"),
     Point(1, "after", "store.create", "/started"),
+]
+IN_PARTS = [
+    Point(1, "before", "s3.POST", "?uploads="),
+    Point(1, "after", "s3.POST", "?uploads="),
+    Point(1, "before", "s3.PUT", "partNumber=1"),
+    Point(1, "after", "s3.PUT", "partNumber=3"),
+    Point(1, "before", "s3.POST", "uploadId="),
+    Point(1, "after", "s3.POST", "uploadId="),
+]
+SHIPPING = [
     Point(1, "before", "store.upload"),
     Point(1, "after", "store.upload"),
     Point(60, "after", "store.upload"),
@@ -56,16 +78,31 @@ AT_THE_END = [
 
 
 @pytest.fixture(scope="module")
-def ini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with Cluster.create(ClusterConfig(name="kill", data_dirs=2)) as cluster:
-        cluster.start()
-        with cluster.session() as session:
-            schema.create(session, schema.Schema.fitting(cluster.config))
+def cluster() -> Iterator[Cluster]:
+    with Cluster.create(ClusterConfig(name="kill", data_dirs=2)) as made:
+        made.start()
+        with made.session() as session:
+            schema.create(session, schema.Schema.fitting(made.config))
             loading.load(session, rows=20)
-        base = tmp_path_factory.mktemp("kill")
-        (base / BUCKET).mkdir()
-        with local(base) as place:
-            yield write_ini(base, cluster.nodes[0], place)
+            load_large(session)
+        yield made
+
+
+def load_large(session: Session) -> None:
+    """One partition, and so one SSTable, of 11 MiB: three parts."""
+    driver.define(session, LARGE)
+    insert, random = session.prepare("INSERT INTO archive.large (k, n, v) VALUES (1, ?, ?)"), Random("large")
+    for number in range(11):
+        session.execute(insert, (number, random.randbytes(1 << 20)))
+
+
+@pytest.fixture(scope="module", params=PLACES)
+def ini(request: pytest.FixtureRequest, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    base = tmp_path_factory.mktemp("kill")
+    with PLACES[request.param](base) as place:
+        path = write_ini(base, cluster.nodes[0], replace(place, storage={**place.storage, **PARTS}))
+        make_bucket(open_store(settings_of(path)))
+        yield path
 
 
 def run(ini: Path, name: str, mode: Mode, at: Point | None = None) -> int:
@@ -114,7 +151,8 @@ def test_killed_at_every_kind_of_call_the_same_command_finishes(ini: Path, mode:
         assert not list(site.store.list(site.layout.backup(site.name, name)))
 
     taken: dict[str, bytes] = {}
-    for at in ON_THE_WAY:
+    in_parts = IN_PARTS if isinstance(site.store, S3Store) else []
+    for at in (*ON_THE_WAY, *in_parts, *SHIPPING):
         assert run(ini, name, mode, at) == -signal.SIGKILL, at
         held = snapshot(site, tag)
         assert held == (taken or held), at
