@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from backupstore.core import layout as grammar
+from backupstore.core.contents import same_digest
 from backupstore.core.documents import CorruptFile, Damaged, encode
 from backupstore.core.manifest import Entry, Item, ManifestReader
 from backupstore.errors import Corrupt, Denied, NotFound
@@ -80,25 +81,20 @@ class DamageReport:
             if name == self.backup or name in self.condemned.backups or not _relies_on_shared_data(listed):
                 continue
             try:
-                count, files = self._look_at(name, listed.files[grammar.MANIFEST])
+                files = self._look_at(name, listed.files[grammar.MANIFEST])
             except (NotFound, Corrupt):  # being deleted, or nothing of it can be read: the catalog tells
                 continue
-            if count:
+            if files:
+                first = tuple(files[:MOST_FILES])
                 document = Damaged(
-                    node=site.name, backup=name, by=self.backup, at=site.clock.now(), count=count, files=tuple(files)
+                    node=site.name, backup=name, by=self.backup, at=site.clock.now(), count=len(files), files=first
                 )
                 yield document, listed.attempts
 
-    def _look_at(self, name: str, finished: float) -> tuple[int, list[CorruptFile]]:
-        key = self.site.layout.meta(self.site.name, name, grammar.MANIFEST)
-        reader, files, suspects = ManifestReader(key), list[CorruptFile](), list[Entry]()
-        shared, count = self.site.layout.shared_data(self.site.name), 0
-
-        def found(path: str, why: str) -> None:
-            nonlocal count
-            count += 1
-            if len(files) < MOST_FILES:
-                files.append(CorruptFile(path=path, why=why))
+    def _look_at(self, name: str, finished: float) -> list[CorruptFile]:
+        layout, node = self.site.layout, self.site.name
+        key, shared = layout.meta(node, name, grammar.MANIFEST), layout.shared_data(node)
+        reader, suspects = ManifestReader(key), list[Entry]()
 
         def take(items: Iterable[Item]) -> None:
             entries = (item for item in items if isinstance(item, Entry) and item.path.startswith(shared))
@@ -106,14 +102,17 @@ class DamageReport:
 
         self.site.store.fetch(key, lambda piece: take(reader.feed(piece)))
         take(reader.finish())
-        for entry in suspects:
-            # A byte of the listing may have flipped on its way, and what is put down stays: ask for the object itself.
-            why = difference(entry, self._at(entry.path), finished)
-            if why is None and not self._holds(entry):
-                why = "was written again, with other content"
-            if why:
-                found(entry.path, why)
-        return count, files
+        return [CorruptFile(path=entry.path, why=why) for entry in suspects if (why := self._damage(entry, finished))]
+
+    def _damage(self, entry: Entry, finished: float) -> str:
+        """What became of a suspect; empty where nothing did.
+
+        A byte of the listing may have flipped on its way, and what is put down stays: so the object itself is asked for.
+        """
+        why = difference(entry, self._at(entry.path), finished)
+        if why is None:
+            return "" if self._holds(entry) else "was written again, with other content"
+        return why
 
     def _at(self, key: str) -> StoredObject | None:
         try:
@@ -150,7 +149,7 @@ def difference(entry: Entry, stored: StoredObject | None, finished: float) -> st
         return f"was overwritten: {stored.size:,} bytes instead of {entry.size:,}"
     if entry.md5 is not None and stored.digest is not None:
         # An object that was copied, encrypted, or sent in other parts, has another digest for the same content.
-        return "" if entry.md5 == stored.digest else None
+        return "" if same_digest(entry.md5, stored.digest) else None
     return None if stored.modified > finished else ""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Attempt, decode
+from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import MetaKey
 from backupstore.core.layout import Layout
 from backupstore.errors import Conflict, Corrupt, NotFound, Refused
@@ -44,7 +45,7 @@ def look(store: ObjectStore, layout: Layout, node: str, backup: str) -> Listed:
     files: dict[str, float] = {}
     latest = 0
     for stored in store.list(layout.meta_folder(node, backup)):
-        key = grammar.parse_in(layout, stored.key)
+        key = parse_in(layout, stored.key)
         if isinstance(key, MetaKey):
             files[key.file] = stored.modified
             latest = max(latest, key.attempt or 0)

@@ -147,13 +147,15 @@ class Server:
 
     def _look_for_unverified(self, clusters: Iterable[str]) -> None:
         """Have verified what has become complete, and what is due again."""
-        for prefix in clusters if self.verifier else ():
+        if self.verifier is None:
+            return
+        for prefix in clusters:
             try:
                 head = read_head(self.store, Layout(prefix))
             except BackupError as error:
                 _log.warning("what is to be verified cannot be told: %s", error.message, extra={"error": error})
             else:
-                if head and self.verifier:
+                if head:
                     self.verifier.look(prefix, head)
 
     def _reconcile(self, clusters: Iterable[str]) -> bool:

@@ -87,6 +87,11 @@ def last_verification(verified: Iterable[Verification]) -> Verification | None:
     return max(verified, key=lambda each: (not each.ok, each.at, each.level), default=None)
 
 
+def lines_of(head: Head, node: str) -> tuple[Line, ...]:
+    """The lines that hold a backup of that node."""
+    return tuple(line for line in head.backups if node in _roster(head, line))
+
+
 def unread(head: Head, documents: Mapping[str, ClusterBackup | None]) -> frozenset[str]:
     """Which other documents ``with_lines`` needs.
 

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from backupstore.core.key_parsing import parse
 from backupstore.core.keys import AnnouncedKey, MetaKey, OwnKey, RowKey
-from backupstore.core.layout import parse
+from backupstore.core.layout import NODE_DATA_FOLDERS
 
 Kind = Literal["created", "removed"]
 CLUSTER = ""
 """The node of a subject that is a cluster backup as a whole: what was found about it, and none of its node backups."""
-_DATA_FOLDERS = frozenset({"data", "data-v"})
 _LONGEST = 255  # bytes of one name; with three of them, every key that an indexer asks for is one that stores take
 
 
@@ -64,7 +64,7 @@ def _subject(key: str) -> Subject | None:
     else:
         return None
     # A table directory called "meta" makes a data key look like one of a node backup.
-    if _DATA_FOLDERS & {subject.node, subject.backup} or not all(_is_storable(name) for name in subject):
+    if NODE_DATA_FOLDERS & {subject.node, subject.backup} or not all(_is_storable(name) for name in subject):
         return None
     return subject
 

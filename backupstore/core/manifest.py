@@ -15,9 +15,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from backupstore.core import layout as grammar
 from backupstore.core import names
 from backupstore.core.json_window import More, Window
+from backupstore.core.key_parsing import data_key
 from backupstore.core.keys import DataKey
 from backupstore.core.layout import Layout
 from backupstore.errors import Corrupt, Refused
@@ -83,7 +83,7 @@ class Totals:
 
 def check_entry(layout: Layout, node: str, entry: Entry, *, backup: str | None = None) -> DataKey:
     """The key that an entry names. Corrupt unless it is data of this node, and of this backup if it is one's own."""
-    key = grammar.data_key(layout, entry.path)
+    key = data_key(layout, entry.path)
     if key is None:
         problem = "is no data of this cluster"
     elif key.node != node:

@@ -65,6 +65,11 @@ class Sample:
         known = {"cluster": self.cluster, "node": self.node}
         return {label: known[label] for label in self.measure.labels if known[label]}
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """The labels that go beside stock's fields: none of a measure of stock's, whose form stays as it is."""
+        return {} if self.measure.is_stocks else self.labels
+
 
 _PER_NODE: tuple[Label, ...] = ("cluster", "node")
 

@@ -54,6 +54,17 @@ class PurgeRecord(Own):
         """The cluster backups that it decided to delete."""
         return frozenset(verdict.name for verdict in self.verdicts if verdict.delete)
 
+    @property
+    def pending(self) -> frozenset[str]:
+        """The nodes for which there is still something to do."""
+        done = {result.node for result in self.results if result.done}
+        return frozenset(work.node for work in self.work if work.node not in done)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has come to its end, and left nothing for a later one."""
+        return self.finished is not None and not self.pending
+
 
 class AcceptedRing(Own):
     """``index/accepted_rings/N.json``: from backup N on, these are all nodes, although there were more before."""

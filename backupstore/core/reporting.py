@@ -121,19 +121,12 @@ def samples_of_purges(newest_first: Sequence[PurgeRecord], cluster: str, *, now:
     if not newest_first:
         return []
     last = newest_first[0]
-    done = [record.created for record in newest_first if is_done(record)]
-    finished = {result.node for result in last.results if result.done}
+    done = [record.created for record in newest_first if record.is_done]
     return [
         Sample(measures.PURGE_AGE, max(0, int(now - done[0])) if done else NEVER, cluster),
         Sample(measures.PURGE_FREED, sum(result.bytes for result in last.results), cluster),
-        Sample(measures.PURGE_PENDING, len({work.node for work in last.work} - finished), cluster),
+        Sample(measures.PURGE_PENDING, len(last.pending), cluster),
     ]
-
-
-def is_done(record: PurgeRecord) -> bool:
-    """Whether that purge has come to its end, and left nothing for a later one."""
-    finished = {result.node for result in record.results if result.done}
-    return record.finished is not None and {work.node for work in record.work} <= finished
 
 
 def _last_finished(lines: list[Line]) -> Line | None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from backupstore.core.documents import Hold, State
 from backupstore.core.keep_rules import PERIODS, Period, kept_by, moment
@@ -23,7 +22,7 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What to keep. Ages in seconds; None sets no limit; no more than ``keep`` 0 of a period is no rule."""
+    """What to keep. Ages in seconds; None sets no limit; a ``keep`` of 0 is no rule."""
 
     max_age: float | None = None
     max_count: int | None = None
@@ -48,9 +47,12 @@ class NodeBackup:
 
     started: float
     finished: float | None = None
-    host_id: str | None = None
-    writer: Literal["shipper", "stock"] = "shipper"
     abandoned: bool = False
+
+    @property
+    def last_sign(self) -> float:
+        """When its node last did something for it."""
+        return self.started if self.finished is None else max(self.started, self.finished)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +71,19 @@ class Candidate:
     condemned: bool = False
 
     @property
+    def is_sound(self) -> bool:
+        """Whether it is complete, nothing is known to be wrong with it, and it is not going."""
+        return self.state == "complete" and not self.open_findings and not self.condemned
+
+    @property
     def counts(self) -> bool:
         """Whether it may make others go."""
-        return self.state == "complete" and self.covers_ring and not self.open_findings and not self.condemned
+        return self.is_sound and self.covers_ring
 
     @property
     def last_sign(self) -> float:
         """When a node last did something for it, abandoned ones included."""
-        times = (time for node in self.nodes.values() for time in (node.started, node.finished))
-        return max((time for time in times if time is not None), default=self.started)
+        return max((node.last_sign for node in self.nodes.values()), default=self.started)
 
     @property
     def holds_something(self) -> bool:
@@ -109,7 +115,7 @@ def given_up(candidate: Candidate, policy: Policy, now: float) -> tuple[str, ...
         sorted(
             name
             for name, node in candidate.nodes.items()
-            if node.abandoned and now - max(node.started, node.finished or node.started) > policy.incomplete_grace
+            if node.abandoned and now - node.last_sign > policy.incomplete_grace
         )
     )
 

@@ -38,6 +38,6 @@ class DogStatsd:
     def _gauge(self, sample: Sample) -> bytes:
         named = (f"backup_name:{sample.backup}",) if self._with_backup_name and sample.backup else ()
         # Stock's gauges keep stock's tags: a further one would make them other series.
-        ours = () if sample.measure.is_stocks else (f"{label}:{value}" for label, value in sample.labels.items())
+        ours = (f"{label}:{value}" for label, value in sample.beside.items())
         tags = ",".join(_NOT_IN_TAGS.sub("_", tag) for tag in (*named, *ours, *self._tags))
         return f"{sample.measure.name}:{sample.value}|g{'|#' if tags else ''}{tags}".encode()

@@ -23,8 +23,7 @@ class Ffwd:
 
 
 def _metric(sample: Sample) -> bytes:
-    ours = {} if sample.measure.is_stocks else sample.labels
-    attributes = {"what": sample.measure.what, "backupname": sample.backup, **ours}
+    attributes = {"what": sample.measure.what, "backupname": sample.backup, **sample.beside}
     return json.dumps(
         {"type": "metric", "key": sample.measure.key, "attributes": attributes, "value": sample.value}
     ).encode()

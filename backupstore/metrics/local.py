@@ -19,9 +19,8 @@ class Lines:
     def send(self, samples: Sequence[Sample]) -> bool:
         """A line each."""
         for sample in samples:
-            ours = {} if sample.measure.is_stocks else sample.labels
             tags = [sample.measure.key, sample.measure.what, sample.backup]
-            metric = {"seq": next(self._count), "tags": tags, "value": sample.value, **ours}
+            metric = {"seq": next(self._count), "tags": tags, "value": sample.value, **sample.beside}
             self._say(f"metric {json.dumps(metric, ensure_ascii=False)}")
         return True
 

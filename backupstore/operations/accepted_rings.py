@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from backupstore.core.documents import decode, encode
+from backupstore.core.documents import encode
 from backupstore.core.layout import Layout
 from backupstore.core.purge_records import AcceptedRing
-from backupstore.errors import Conflict, NotFound
+from backupstore.errors import Conflict
+from backupstore.operations.documents import read_own
 from backupstore.ports import ObjectStore
 
 
 def read_accepted(store: ObjectStore, layout: Layout) -> tuple[AcceptedRing, ...]:
     """All of them. Corrupt when one cannot be read: what counts would be judged by a wrong ring."""
-    found = []
-    for stored in store.list(layout.accepted_rings()):
-        try:
-            found.append(decode(AcceptedRing, store.read(stored.key).body, stored.key))
-        except NotFound:
-            continue
-    return tuple(found)
+    found = (read_own(store, AcceptedRing, stored.key) for stored in store.list(layout.accepted_rings()))
+    return tuple(ring for ring in found if ring)
 
 
 def accept_ring(store: ObjectStore, layout: Layout, ring: AcceptedRing) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from backupstore.core.documents import Condemned, decode
+from backupstore.core.documents import Condemned
 from backupstore.core.layout import Layout
-from backupstore.errors import Corrupt, NotFound
+from backupstore.errors import Corrupt
+from backupstore.operations.documents import read_own
 from backupstore.ports import ObjectStore, StoredObject
 
 
@@ -25,15 +26,24 @@ def list_condemned(store: ObjectStore, layout: Layout, node: str) -> Iterator[Li
         yield Listed(stored.key.removeprefix(folder).removesuffix(".json"), stored)
 
 
+def all_condemned(store: ObjectStore, layout: Layout) -> Iterator[tuple[str, Condemned]]:
+    """The documents of all nodes, each with the node in whose folder it lies. Corrupt when one cannot be read."""
+    folder = layout.all_condemned()
+    for child in store.entries(folder).folders:
+        node = child[len(folder) : -1]
+        for _, stored in list_condemned(store, layout, node):
+            document = read_document(store, stored.key)
+            if document is not None:
+                yield node, document
+
+
 def read_document(store: ObjectStore, key: str) -> Condemned | None:
     """One of them. None when it was dropped after it was listed, which is long after anybody may act on it.
 
     Corrupt when it cannot be read: then nobody knows what may not be relied on.
     """
     try:
-        return decode(Condemned, store.read(key).body, key)
-    except NotFound:
-        return None
+        return read_own(store, Condemned, key)
     except Corrupt as error:
         raise Corrupt(
             error.message,

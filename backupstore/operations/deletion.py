@@ -14,6 +14,7 @@ from itertools import islice
 from backupstore.core import layout as grammar
 from backupstore.core import names
 from backupstore.core.condemning import may_execute
+from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import DataKey, MetaKey, RowKey
 from backupstore.core.layout import Layout
 from backupstore.ports import ObjectStore, StoredObject
@@ -78,7 +79,7 @@ class Deletion:
         """Stock's rows of this node: first the one that makes the others visible."""
         own = []
         for stored in self.store.list(self.layout.rows(backup)):
-            row = grammar.parse_in(self.layout, stored.key)
+            row = parse_in(self.layout, stored.key)
             if isinstance(row, RowKey) and row.node == self.node:
                 own.append((row.kind != "tokenmap", stored.key, stored.size))
         return ((key, size) for _, key, size in sorted(own))
@@ -92,7 +93,7 @@ class Deletion:
 
     def _full_data(self, backup: str) -> Iterator[Sized]:
         for stored in self.store.list(self.layout.full_data(self.node, backup)):
-            key = grammar.parse_in(self.layout, stored.key)
+            key = parse_in(self.layout, stored.key)
             if isinstance(key, DataKey) and (key.node, key.backup) == (self.node, backup):
                 yield _sized(stored)
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from backupstore.core.documents import decode
 from backupstore.core.layout import Layout
 from backupstore.core.purge_records import PurgeRecord
-from backupstore.errors import NotFound
-from backupstore.operations.condemned import list_condemned, read_document
+from backupstore.operations.condemned import all_condemned
+from backupstore.operations.documents import read_own
 from backupstore.ports import ObjectStore
 
 
@@ -27,29 +26,20 @@ class Doomed:
 
 def read_doomed(store: ObjectStore, layout: Layout) -> Doomed:
     """Read all condemned documents, and each record that they speak of. Corrupt when one cannot be read."""
-    folder = layout.all_condemned()
     nodes: dict[str, set[str]] = {}
     records: dict[str, frozenset[str]] = {}
     whole = set[str]()
-    for child in store.entries(folder).folders:
-        node = child[len(folder) : -1]
-        for _, stored in list_condemned(store, layout, node):
-            document = read_document(store, stored.key)
-            if document is None or not document.backups:
-                continue
-            if document.run not in records:
-                record = read_record(store, layout, document.run)
-                records[document.run] = record.deletes if record else frozenset()
-            whole.update(records[document.run].intersection(document.backups))
-            for backup in document.backups:
-                nodes.setdefault(backup, set()).add(node)
+    for node, document in all_condemned(store, layout):
+        if document.backups and document.run not in records:
+            record = read_record(store, layout, document.run)
+            records[document.run] = record.deletes if record else frozenset()
+        for backup in document.backups:
+            nodes.setdefault(backup, set()).add(node)
+            if backup in records[document.run]:
+                whole.add(backup)
     return Doomed({backup: frozenset(where) for backup, where in nodes.items()}, frozenset(whole))
 
 
 def read_record(store: ObjectStore, layout: Layout, run: str) -> PurgeRecord | None:
     """What a purge wrote about itself; None when there is nothing. Corrupt when it cannot be read."""
-    key = layout.purge(run)
-    try:
-        return decode(PurgeRecord, store.read(key).body, key)
-    except NotFound:
-        return None
+    return read_own(store, PurgeRecord, layout.purge(run))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import get_args
 
-from backupstore.core.documents import Findings, Level, Verification, decode, encode
+from backupstore.core.documents import Findings, Level, Verification, encode
 from backupstore.core.layout import Layout
-from backupstore.errors import Corrupt, NotFound
+from backupstore.errors import Corrupt
+from backupstore.operations.documents import read_own
 from backupstore.ports import ObjectStore
 
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -19,11 +20,8 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 def read_findings(store: ObjectStore, layout: Layout, backup: str, level: Level) -> Findings | None:
     """What the last verification on a level found; None when there was none. Corrupt when it cannot be read."""
     key = layout.finding(backup, level)
-    try:
-        found = decode(Findings, store.read(key).body, key)
-    except NotFound:
-        return None
-    if (found.backup, found.level) != (backup, level):
+    found = read_own(store, Findings, key)
+    if found is not None and (found.backup, found.level) != (backup, level):
         raise Corrupt(
             f"{key} speaks of {found.backup} on level {found.level}",
             hint=f"Delete it, and run verify --level {level} --backup-name {backup} again.",

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backupstore.core.documents import Hold, decode, encode
+from backupstore.core.documents import Hold, encode
 from backupstore.core.layout import Layout
-from backupstore.errors import Corrupt, NotFound
-from backupstore.operations.doomed import read_doomed
+from backupstore.errors import Corrupt
+from backupstore.operations.condemned import all_condemned
+from backupstore.operations.documents import read_own
 from backupstore.ports import ObjectStore
 
 
@@ -29,13 +30,11 @@ def read_holds(store: ObjectStore, layout: Layout, backup: str) -> tuple[Hold, .
     found = []
     for stored in store.list(folder):
         try:
-            found.append(decode(Hold, store.read(stored.key).body, stored.key))
-        except NotFound:
-            continue  # released meanwhile
+            found.append(read_own(store, Hold, stored.key))
         except Corrupt as error:
             name = stored.key.removeprefix(folder).removesuffix(".json")
             found.append(Hold(backup=backup, id=name, by="somebody", why=error.message, created=stored.modified))
-    return tuple(found)
+    return tuple(hold for hold in found if hold)  # what was released meanwhile is left out
 
 
 def held_names(store: ObjectStore, layout: Layout) -> frozenset[str]:
@@ -47,7 +46,8 @@ def held_names(store: ObjectStore, layout: Layout) -> frozenset[str]:
 def place_hold(store: ObjectStore, layout: Layout, hold: Hold) -> Held:
     """Write the hold, and only then look what is condemned. Conflict when there is a hold of that id."""
     store.create(layout.hold(hold.backup, hold.id), encode(hold))
-    return Held(hold, tuple(sorted(read_doomed(store, layout).nodes.get(hold.backup, ()))))
+    condemned = {node for node, document in all_condemned(store, layout) if hold.backup in document.backups}
+    return Held(hold, tuple(sorted(condemned)))
 
 
 def release_holds(store: ObjectStore, layout: Layout, backup: str, ids: frozenset[str]) -> tuple[str, ...]:

@@ -1,14 +1,8 @@
-"""What a node has in the bucket, and what one manifest says of it, side by side: on disk, since both may be very long.
-
-The database has no name: SQLite keeps it in the directory for temporary files, takes it from memory as it grows, and it
-is gone with the process, however that ends.
-"""
+"""What a node has in the bucket, and what one manifest says of it, side by side: on disk, since both may be very long."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from itertools import groupby
 from typing import NamedTuple
 
@@ -16,10 +10,9 @@ from backupstore.core.keys import DataKey
 from backupstore.core.manifest import Entry
 from backupstore.core.sstables import parse_component
 from backupstore.core.verification import Listed
-from backupstore.errors import BackupError, NoSpace, Refused
+from backupstore.operations.scratch import Scratch
 from backupstore.ports import StoredObject
 
-_BATCH = 1000
 _SCHEMA = """
 PRAGMA journal_mode = MEMORY;
 PRAGMA synchronous = OFF;
@@ -44,9 +37,7 @@ class Inventory:
     """Of one node, used from one thread. Listings stay; ``begin`` forgets the manifest before."""
 
     def __init__(self) -> None:
-        with _translated():
-            self._db = sqlite3.connect("", isolation_level=None)
-            self._db.executescript(_SCHEMA)
+        self._db = Scratch(_SCHEMA, "verify")
         self._folders: set[str] = set()
 
     def close(self) -> None:
@@ -54,17 +45,16 @@ class Inventory:
         self._db.close()
 
     def take(self, folder: str, listing: Callable[[str], Iterable[StoredObject]]) -> None:
-        """The listing of a folder; one that was taken before is not asked for again."""
+        """The listing of a folder; one that was taken whole before is not asked for again."""
         if folder in self._folders:
             return
         rows = ((each.key, each.size, each.digest) for each in listing(folder))
-        self._insert("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", rows)
+        self._db.insert("INSERT OR REPLACE INTO objects VALUES (?, ?, ?)", rows)
         self._folders.add(folder)
 
     def begin(self) -> None:
         """Another manifest comes now."""
-        with _translated():
-            self._db.execute("DELETE FROM entries")
+        self._db.execute("DELETE FROM entries")
 
     def add(self, entries: Iterable[tuple[DataKey, Entry]]) -> None:
         """Some entries of the manifest."""
@@ -82,11 +72,11 @@ class Inventory:
             )
             for key, each in entries
         )
-        self._insert("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._db.insert("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def sstables(self) -> Iterator[list[Component]]:
         """The components of one SSTable after the other: in the order of names they stand together."""
-        found = self._rows(
+        found = self._db.rows(
             "SELECT e.*, o.key, o.size, o.digest FROM entries e LEFT JOIN objects o ON o.key = e.path"
             " ORDER BY keyspace, name, hidden, file"
         )
@@ -98,32 +88,12 @@ class Inventory:
 
     def extras(self, folder: str) -> Iterator[str]:
         """What lies in a folder and the manifest does not name."""
-        for (key,) in self._rows(
+        for (key,) in self._db.rows(
             "SELECT key FROM objects WHERE key > ? AND key < ?"
             " AND NOT EXISTS (SELECT 1 FROM entries WHERE path = key) ORDER BY key",
             (folder, folder[:-1] + "0"),  # the character after the slash
         ):
             yield str(key)
-
-    def _insert(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
-        """All in one, which takes a tenth of the time."""
-        with _translated():
-            self._db.execute("BEGIN")
-            try:
-                self._db.executemany(statement, rows)
-            finally:
-                if self._db.in_transaction:  # SQLite ends it by itself when there is no room
-                    self._db.execute("COMMIT")  # half of it does no harm: it is not believed, and taken again
-
-    def _rows(self, select: str, values: tuple[str, ...] = ()) -> Iterator[tuple[object, ...]]:
-        with _translated():
-            cursor = self._db.execute(select, values)
-        while True:
-            with _translated():
-                rows = cursor.fetchmany(_BATCH)
-            if not rows:
-                return
-            yield from rows
 
 
 def _component(row: tuple[object, ...]) -> Component:
@@ -131,18 +101,3 @@ def _component(row: tuple[object, ...]) -> Component:
     entry = Entry(keyspace, name, path, size, md5, sha256, corrupt)  # type: ignore[arg-type]  # as they were put in
     listed = Listed(there, digest) if key is not None else None  # type: ignore[arg-type]
     return Component(entry, str(hidden), str(file), listed)
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise _trouble(error) from error
-
-
-def _trouble(error: sqlite3.Error) -> BackupError:
-    hint = "It needs about 300 bytes for each object: make room there, or set TMPDIR to a directory that has it."
-    if "full" in str(error):
-        return NoSpace("the directory for temporary files is full", hint=hint, operation="verify")
-    return Refused(f"the list of objects in the directory for temporary files: {error}", hint=hint, operation="verify")

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from backupstore.core import layout as grammar
 from backupstore.core.condemning import Seen, Standing, is_stock_at_work, standing
 from backupstore.core.documents import Attempt, decode
+from backupstore.core.key_parsing import data_key
 from backupstore.core.keys import MetaKey
 from backupstore.core.layout import Layout
-from backupstore.core.manifest import Entry, Item, ManifestReader, check_entry
+from backupstore.core.manifest import Entry, Item, check_entry
 from backupstore.errors import Corrupt, NotFound
 from backupstore.operations.condemned import list_condemned, read_document
+from backupstore.operations.documents import stream_manifest
 from backupstore.operations.shared_keys import SharedKeys
 from backupstore.operations.truth import child_names
 from backupstore.ports import ObjectStore, StoredObject
@@ -86,21 +88,19 @@ class Lookout:
 
     def is_shared(self, key: str) -> bool:
         """Whether the key is shared data of this node, under this prefix."""
-        parsed = grammar.data_key(self.layout, key)
+        parsed = data_key(self.layout, key)
         return parsed is not None and parsed.node == self.node and parsed.backup is None
 
     def shared_of(self, backup: str) -> Iterable[str]:
         """The shared keys that a manifest names. NotFound; Corrupt unless all of it can be relied on."""
-        key = self.layout.meta(self.node, backup, grammar.MANIFEST)
-        reader, found = ManifestReader(key), list[str]()
+        found = list[str]()
 
         def take(items: Iterable[Item]) -> None:
             for item in items:
                 if isinstance(item, Entry) and check_entry(self.layout, self.node, item, backup=backup).backup is None:
                     found.append(item.path)
 
-        self.store.fetch(key, lambda piece: take(reader.feed(piece)))
-        take(reader.finish())
+        stream_manifest(self.store, self.layout, self.node, backup, take)
         return found
 
     def _see(self, name: str) -> tuple[Seen, StoredObject | None]:

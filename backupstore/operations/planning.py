@@ -219,8 +219,6 @@ def _node_backup(fact: NodeFact) -> NodeBackup:
     return NodeBackup(
         started=fact.started,
         finished=fact.finished,
-        host_id=fact.host_id,
-        writer=fact.writer,
         abandoned=fact.abandoned,
     )
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from backupstore.core.documents import decode, encode
+from backupstore.core.documents import encode
 from backupstore.core.events import Subject
 from backupstore.core.purge_records import NodeResult, PlannedVerdict, PlannedWork, PurgeRecord
-from backupstore.errors import BackupError, Conflict, NotFound
+from backupstore.errors import BackupError, Conflict
+from backupstore.operations.documents import read_own
 from backupstore.operations.doomed import read_doomed
 from backupstore.operations.index import IndexReport, index
 from backupstore.operations.plan import Place, Plan
@@ -126,11 +127,8 @@ def _deleted_elsewhere(at: Place, run: Run, since: float) -> frozenset[str]:
     for stored in at.store.list(at.layout.purges()):
         if stored.key == own or stored.modified < since - run.grace:
             continue
-        try:
-            other = decode(PurgeRecord, at.store.read(stored.key).body, stored.key)
-        except NotFound:
-            continue
-        if other.finished is None:
+        other = read_own(at.store, PurgeRecord, stored.key)
+        if other and other.finished is None:
             found |= other.deletes
     return frozenset(found)
 

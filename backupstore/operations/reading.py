@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from backupstore.core.catalog import empty_backup, empty_head, with_facts, with_lines
+from backupstore.core.catalog import empty_backup, empty_head, lines_of, with_facts, with_lines
 from backupstore.core.documents import ClusterBackup, Head, decode
 from backupstore.core.layout import Layout
 from backupstore.core.tokenmap import ring_id
@@ -58,8 +58,7 @@ def is_behind(
     age = now - head.checked
     if age > _INTERVALS * interval:
         return f"the catalog was last confirmed {round(age / 60)} minutes ago"
-    known = {line.name for line in head.backups if _holds(head, line.roster, node)}
-    if last_own is not None and last_own not in known:
+    if last_own is not None and last_own not in {line.name for line in lines_of(head, node)}:
         return f"the catalog does not know {last_own} of {node} yet"
     return None
 
@@ -79,10 +78,6 @@ def survey_backup(store: ObjectStore, layout: Layout, backup: str) -> ClusterBac
     """Compute one document from the bucket; None when there is no such backup. One listing for each node."""
     document = _survey_backup(store, layout, backup, node_backups(store, layout).get(backup, set()))
     return document if document.nodes else None
-
-
-def _holds(head: Head, roster: int, node: str) -> bool:
-    return roster < len(head.rosters) and node in head.rosters[roster]
 
 
 def _survey_backup(store: ObjectStore, layout: Layout, backup: str, nodes: set[str]) -> ClusterBackup:

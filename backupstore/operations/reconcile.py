@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import ClusterBackup, decode
+from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import RowKey
 from backupstore.core.layout import Layout
 from backupstore.errors import Corrupt, NotFound
@@ -95,7 +96,7 @@ def _rows(at: Indexing) -> dict[str, set[str]]:
     """The nodes that stock's index names, by backup."""
     found: dict[str, set[str]] = {}
     for stored in at.store.list(at.layout.all_rows()):
-        row = grammar.parse_in(at.layout, stored.key)
+        row = parse_in(at.layout, stored.key)
         if isinstance(row, RowKey):
             found.setdefault(row.backup, set()).add(row.node)
     return found

@@ -10,7 +10,7 @@ from backupstore.core.documents import decode
 from backupstore.core.layout import Layout
 from backupstore.core.measures import NEVER, PURGE_AGE, Sample
 from backupstore.core.purge_records import PurgeRecord
-from backupstore.core.reporting import is_done, report_of, samples_of, samples_of_failure, samples_of_purges
+from backupstore.core.reporting import report_of, samples_of, samples_of_failure, samples_of_purges
 from backupstore.errors import BackupError, Corrupt, Denied, NotFound
 from backupstore.operations.reading import read_head
 from backupstore.ports import ObjectStore
@@ -53,6 +53,6 @@ def _last_purges(store: ObjectStore, layout: Layout) -> list[PurgeRecord]:
         except (Corrupt, NotFound):
             continue
         found.append(record)
-        if is_done(record):
+        if record.is_done:
             break
     return found

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import NodeFact
+from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import RowKey
 from backupstore.operations.passes import Indexing
 from backupstore.operations.truth import Truth
@@ -36,7 +37,7 @@ def rows_of(at: Indexing, backup: str) -> dict[str, frozenset[str]]:
     """The index's keys of one cluster backup, by node. Keys that are no rows belong to nobody and are let alone."""
     found: dict[str, set[str]] = {}
     for stored in at.store.list(at.layout.rows(backup)):
-        key = grammar.parse_in(at.layout, stored.key)
+        key = parse_in(at.layout, stored.key)
         if isinstance(key, RowKey):
             found.setdefault(key.node, set()).add(stored.key)
     return {node: frozenset(keys) for node, keys in found.items()}
@@ -77,7 +78,7 @@ def _stamp(fact: NodeFact, kind: str) -> int | None:
 
 
 def _defines_a_row(at: Indexing, key: str) -> bool:
-    row = grammar.parse_in(at.layout, key)
+    row = parse_in(at.layout, key)
     return isinstance(row, RowKey) and row.kind == "tokenmap"
 
 

@@ -17,9 +17,10 @@ from backupstore.core import names
 from backupstore.core.documents import Attempt, Damaged, Mode, NodeFact, Place, decode
 from backupstore.core.keys import MetaKey
 from backupstore.core.layout import Layout
-from backupstore.core.manifest import Entry, Item, ManifestReader, Totals, check_entry
+from backupstore.core.manifest import Entry, Item, Totals, check_entry
 from backupstore.core.tokenmap import Ring, parse, places, ring_id
 from backupstore.errors import Corrupt, NotFound, Retryable
+from backupstore.operations.documents import stream_manifest
 from backupstore.ports import ObjectStore, StoredObject
 
 _DOCUMENT = 32 << 20
@@ -189,23 +190,20 @@ class _Look:
 
     def _sum_up(self) -> None:
         """Stream the manifest; a path that is not this node backup's makes all of it worthless."""
-        key = self._key(grammar.MANIFEST)
-        reader = ManifestReader(key)
         totals = Totals()
 
-        def sink(piece: bytes) -> None:
+        def take(items: Iterable[Item]) -> None:
             nonlocal totals
-            totals = totals.plus(self._checked(reader.feed(piece)))
+            totals = totals.plus(self._checked(items))
 
         try:
-            self.store.fetch(key, sink)
-            totals = totals.plus(self._checked(reader.finish()))
+            stream_manifest(self.store, self.layout, self.node, self.backup, take)
         except Corrupt as error:
             self._trouble(error.message)
             return
         # Stock writes an empty manifest when a snapshot failed (every node has system tables).
         if not totals.tables:
-            self._trouble(f"{key} names no table at all: its snapshot failed")
+            self._trouble(f"{self._key(grammar.MANIFEST)} names no table at all: its snapshot failed")
             return
         self.totals = totals
 

@@ -16,6 +16,7 @@ from backupstore.core.catalog import line_of
 from backupstore.core.completion import completion, is_finished
 from backupstore.core.coverage import Holder, Replication, gaps, replications
 from backupstore.core.documents import ClusterBackup, Findings, Found, NodeFact
+from backupstore.core.key_parsing import data_key
 from backupstore.core.layout import Layout
 from backupstore.core.tokenmap import RingMember
 from backupstore.core.verification import (
@@ -170,7 +171,7 @@ def _carry(store: ObjectStore, layout: Layout, verified: Verified, subset: Subse
     if before is None:
         return
     for found in before.findings:
-        key = grammar.data_key(layout, found.path)
+        key = data_key(layout, found.path)
         of_reading = found.kind in {MISMATCH, UNCHECKED} and key and not subset.takes(sstable_name(key))
         if of_reading or found.kind == UNTOLD:
             tally.add(found)

@@ -8,7 +8,7 @@ have flipped on its way.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backupstore.core import layout as grammar
@@ -16,7 +16,7 @@ from backupstore.core.contents import Check
 from backupstore.core.documents import Found, Level, NodeFact
 from backupstore.core.keys import DataKey
 from backupstore.core.layout import Layout
-from backupstore.core.manifest import Entry, Item, ManifestReader, check_entry
+from backupstore.core.manifest import Entry, Item, check_entry
 from backupstore.core.sstables import DATA, DIGEST, TOC, check_sstable, parse_component
 from backupstore.core.verification import (
     CORRUPT,
@@ -35,6 +35,7 @@ from backupstore.core.verification import (
     sstable_name,
 )
 from backupstore.errors import BackupError, Corrupt, NotFound
+from backupstore.operations.documents import stream_manifest
 from backupstore.operations.inventory import Component, Inventory
 from backupstore.ports import ObjectStore, StoredObject
 
@@ -81,7 +82,7 @@ def verify_node(
 def _verify(look: _Look, fact: NodeFact) -> Tally:
     key = look.layout.meta(look.node, look.backup, grammar.MANIFEST)
     try:
-        look.read_manifest(key, whole=fact.mode == "full")
+        look.read_manifest(whole=fact.mode == "full")
         look.sstables()
         if fact.mode == "full":
             look.extras()
@@ -112,13 +113,12 @@ class _Look:
     _asked: int = field(default=0, init=False)
     _marked: int = field(default=0, init=False)
 
-    def read_manifest(self, key: str, *, whole: bool) -> None:
+    def read_manifest(self, *, whole: bool) -> None:
         """Take the manifest, then the listings of all folders that it names. NotFound, Corrupt."""
         self.inventory.begin()
-        reader = ManifestReader(key)
         folders = {self.layout.full_data(self.node, self.backup)} if whole else set[str]()
 
-        def take(items: list[Item]) -> None:
+        def take(items: Sequence[Item]) -> None:
             entries = [
                 (check_entry(self.layout, self.node, each, backup=self.backup), each)
                 for each in items
@@ -127,8 +127,7 @@ class _Look:
             folders.update(self._folder(data) for data, _ in entries)
             self.inventory.add(entries)
 
-        self.store.fetch(key, lambda piece: take(reader.feed(piece)))
-        take(reader.finish())
+        stream_manifest(self.store, self.layout, self.node, self.backup, take)
         for folder in sorted(folders):
             self.inventory.take(folder, self._listing)
 

@@ -27,9 +27,8 @@ def with_logins(sources: Sources) -> Sources:
         for name in ("username", "password"):
             try:
                 text = only_line(folder / name)
-            except (OSError, ValueError) as problem:
-                what = problem.strerror if isinstance(problem, OSError) else str(problem)
-                problems.append(f"{named.where}: {option.show(named.text)}: the file {name} there: {what}")
+            except ValueError as problem:
+                problems.append(f"{named.where}: {option.show(named.text)}: the file {name} there: {problem}")
             else:
                 given[_place(option, name)] = Given(text, f"{named.where}, the file {name}")
     return replace(sources, given=given, problems=tuple(problems))
@@ -49,9 +48,11 @@ def _folder(option: Option, named: Given | None) -> Path | None:
 
 
 def only_line(file: Path) -> str:
-    """What a file with a secret holds, without its line end. OSError; ValueError, in words that quote nothing of it."""
+    """What a file with a secret holds, without its line end. ValueError in words that quote nothing of it."""
     try:
         text = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ValueError(error.strerror) from None
     except UnicodeDecodeError:
         # Its own words would quote a byte of the password.
         raise ValueError("is no UTF-8 text") from None

@@ -58,7 +58,7 @@ class ChecksSettings:
         FLAG,
         "false",
         "read every file and compare its digest, also where nothing seems to have changed; as `--enable-md5-checks`",
-        "backup; not yet: verify",
+        "backup; verify compares digests in any case",
     )
     md5_check_concurrency: int = option(
         or_default(whole(0, 1000), "1"), "1", "known files that are read again at once; 0 is 1", "backup"

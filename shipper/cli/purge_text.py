@@ -24,10 +24,10 @@ def plan_text(plan: Plan) -> list[str]:
         )
         for verdict in plan.verdicts
     ]
-    return [*_table([_HEADS, *rows]), *([""] if rows else []), *totals_text(plan)]
+    return [*_table([_HEADS, *rows]), *([""] if rows else []), *_totals(plan)]
 
 
-def totals_text(plan: Plan) -> list[str]:
+def _totals(plan: Plan) -> list[str]:
     """How much goes, of how much."""
     share, going = plan.share, [one for one in plan.verdicts if one.delete]
     apart = sorted({name for work in plan.work for name in work.backups} - plan.deletes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
-from backupstore.core.catalog import line_of
+from backupstore.core.catalog import line_of, lines_of
 from backupstore.core.completion import Waiting, completion, is_finished
 from backupstore.core.documents import ClusterBackup, Head, Line, NodeFact
 from shipper.cli.sizes import human_size
@@ -24,9 +24,7 @@ def local_time(at: float) -> str:
 
 def lines_for(head: Head, node: str | None) -> tuple[Line, ...]:
     """The lines that hold a backup of that node; all of them for None."""
-    if node is None:
-        return head.backups
-    return tuple(line for line in head.backups if line.roster < len(head.rosters) and node in head.rosters[line.roster])
+    return head.backups if node is None else lines_of(head, node)
 
 
 def list_text(lines: Iterable[Line]) -> list[str]:

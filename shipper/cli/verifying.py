@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import typer
 
@@ -147,7 +148,7 @@ def _how_much(verified: Verified) -> str:
 def _tell(verified: Verified) -> None:
     """What stock's lines have no room for."""
     tally = verified.tally
-    for found in _first(found for found in tally.findings if found.kind in {*_STOCKS, WARNING}):
+    for found in islice((found for found in tally.findings if found.kind in {*_STOCKS, WARNING}), _SHOWN):
         log.warning("%s: %s", found.path or found.node, found.why)
     if tally.by_size:
         log.warning(
@@ -155,10 +156,6 @@ def _tell(verified: Verified) -> None:
             tally.by_size,
             tally.objects,
         )
-
-
-def _first(found: Iterable[Found]) -> list[Found]:
-    return [each for _, each in zip(range(_SHOWN), found, strict=False)]
 
 
 def _bad(name: str, verified: Verified) -> Corrupt:

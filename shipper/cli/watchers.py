@@ -101,9 +101,8 @@ def _secret(settings: Settings) -> str | None:
         return options.webhook_secret
     try:
         return only_line(options.webhook_secret_file)
-    except (OSError, ValueError) as problem:
-        what = problem.strerror if isinstance(problem, OSError) else str(problem)
+    except ValueError as problem:
         raise Misconfigured(
-            (f"[shipper] webhook_secret_file = {options.webhook_secret_file}: {what}",),
+            (f"[shipper] webhook_secret_file = {options.webhook_secret_file}: {problem}",),
             hint="It holds the secret on one line, and the user that runs serve has to be able to read it.",
         ) from None

@@ -116,9 +116,7 @@ def look_at_parts(case: Case) -> Iterator[Report]:
     """Whether large objects are created only where there is none: a condition that servers learned later."""
     if not isinstance(case.store, Examinable):
         return
-    if case.no_probe:
-        yield case.no_probe
-    elif case.store.examination().creates_in_parts(case.layout.node_probe(case.name)):
+    if case.store.examination().creates_in_parts(case.layout.node_probe(case.name)):
         yield ok("uploads in parts create only where there is no object")
     else:
         yield warn(
@@ -130,9 +128,6 @@ def look_at_parts(case: Case) -> Iterator[Report]:
 
 def look_at_powers(case: Case) -> Iterator[Report]:
     """Whether these credentials can destroy what a node has shipped. Comes after everything that needs the probe."""
-    if case.no_probe:
-        yield case.no_probe
-        return
     key = case.layout.node_probe(case.name)
     if isinstance(case.store, LocalStore):
         case.store.delete([key, case.layout.announced_probe(case.name), case.layout.hold_probe()])
@@ -192,8 +187,6 @@ def look_at_clock(case: Case) -> Iterator[Report]:
     """How far the store's clock is from this machine's."""
     if isinstance(case.store, Examinable):
         yield judge_skew(case.store.examination().skew(case.layout.node(case.name)), _FAR)
-    elif case.no_probe:
-        yield case.no_probe
     else:
         before = case.clock.now()
         case.store.put(case.layout.node_probe(case.name), BODY)

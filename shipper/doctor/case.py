@@ -1,13 +1,16 @@
-"""What every check looks at: the settings, the bucket, this node's name in it, the clock."""
+"""What every check looks at: the settings, the bucket, this node's name in it, the clock; and facts that several need."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from backupstore.core.documents import Head, Latest
 from backupstore.core.layout import Layout
+from backupstore.operations.reading import read_head
 from backupstore.ports import Clock, ObjectStore
 from backupstore.settings import Settings
 from backupstore.settings.storage import StorageSettings
@@ -16,8 +19,13 @@ from backupstore.wiring import bucket_identity, layout_of
 from shipper.cassandra.nodetool import Nodetool
 from shipper.cassandra.port import Identity, Member
 from shipper.doctor.findings import Report, unchecked
+from shipper.meta import own_backups
+from shipper.restore.places import existing
 from shipper.state import StateDirectory
 from shipper.wiring import NodeWiring, naming_of
+
+MOST = 20
+"""Of so many of this node's newest backups a check looks at each."""
 
 AS_OWNER = "Ask as the user that runs backups: sudo -u cassandra medusa-shipper doctor"
 
@@ -25,13 +33,6 @@ AS_OWNER = "Ask as the user that runs backups: sudo -u cassandra medusa-shipper 
 def bucket_of(storage: StorageSettings) -> Path:
     """The directory of a local bucket."""
     return (storage.base_path or Path()) / storage.bucket_name
-
-
-def existing(path: Path) -> Path:
-    """The path, or what of it is there."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Case:
         return Nodetool(self.wiring.nodetool.access, timeout=max(1.0, self.seconds - 1))
 
     @cached_property
+    def nodetool_info(self) -> Mapping[str, str]:
+        """What it says of the node. Each call starts a Java."""
+        return self.nodetool.info()
+
+    @cached_property
     def identity(self) -> Identity:
         """Who Cassandra says it is."""
         return self.wiring.node.identity()
@@ -73,6 +79,21 @@ class Case:
     def ring(self) -> tuple[Member, ...]:
         """The nodes that it knows."""
         return self.wiring.node.ring()
+
+    @cached_property
+    def head(self) -> Head | None:
+        """The catalog's head; None where there is no catalog."""
+        return read_head(self.store, self.layout)
+
+    @property
+    def latest(self) -> Latest | None:
+        """The backup of this node that finished last, as far as the catalog knows."""
+        return self.head.latest.get(self.name) if self.head else None
+
+    @cached_property
+    def backups(self) -> tuple[str, ...]:
+        """The names of this node's backups, in order."""
+        return tuple(sorted(own_backups(self.store, self.layout, self.name)))
 
     @property
     def no_probe(self) -> Report | None:

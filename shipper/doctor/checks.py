@@ -1,4 +1,7 @@
-"""All checks, in the order in which they are read."""
+"""All checks, in the order in which they are read.
+
+Putting them together asks nothing, not even the disk: only what a check does is limited in time.
+"""
 
 from __future__ import annotations
 
@@ -35,22 +38,20 @@ def _of_settings(case: Case, loaded: Loaded, path: str) -> Iterator[Check]:
 
 
 def _of_store(case: Case, revision: str) -> Iterator[Check]:
-    there = (_NAME, _BUCKET)
-    written = there if case.no_probe else (*there, _WRITING)
+    there, written = (_BUCKET,), (_WRITING,)
+    is_local = isinstance(case.store, LocalStore)
     yield Check(_BUCKET, _on(bucket.look_at_bucket, case), (_NAME,))
-    if isinstance(case.store, LocalStore):
+    if is_local:
         yield Check("store/mount", _on(mounted.look_at_mount, case))
         yield Check("store/room", _on(mounted.look_at_room, case))
         yield Check("store/links", _on(mounted.look_at_links, case), there)
     yield Check(_WRITING, _on(bucket.look_at_writing, case), there)
     yield Check("store/announce", _on(bucket.look_at_announcing, case), there)
-    if not isinstance(case.store, LocalStore):
+    if not is_local:
         yield Check("store/create-in-parts", _on(bucket.look_at_parts, case), written)
-    yield Check(
-        "store/clock", _on(bucket.look_at_clock, case), written if isinstance(case.store, LocalStore) else there
-    )
+    yield Check("store/clock", _on(bucket.look_at_clock, case), written if is_local else there)
     yield Check("store/powers", _on(bucket.look_at_powers, case), written)
-    if not isinstance(case.store, LocalStore):
+    if not is_local:
         yield Check("store/rules", _on(rules.look_at_rules, case), there)
     yield Check("index/replace", lambda: bucket.look_at_swapping(case, revision), there)
     yield Check("index/catalog", _on(index.look_at_catalog, case), there)
@@ -62,19 +63,18 @@ def _of_store(case: Case, revision: str) -> Iterator[Check]:
 
 
 def _of_node(case: Case) -> Iterator[Check]:
-    there = (_NAME, _BUCKET)
     yield Check(_YAML, _on(node.look_at_configuration, case))
     yield Check("node/data", _on(node.look_at_data, case), (_YAML,))
-    yield Check("node/nodetool", _on(node.look_at_nodetool, case), (_YAML,))
+    yield Check("node/nodetool", _on(node.look_at_nodetool, case))
     yield Check(_CQL, _on(node.look_at_cql, case), (_YAML,))
     yield Check("node/same", _on(node.look_at_same_node, case), ("node/nodetool", _CQL))
     yield Check("node/commands", _on(node.look_at_commands, case), (_YAML,))
     yield Check("node/state", _on(node.look_at_state, case))
-    yield Check("node/room", _on(node.look_at_room, case), (*there, _YAML))
+    yield Check("node/room", _on(node.look_at_room, case), (_BUCKET, _YAML))
     yield Check("node/restore", _on(node.look_at_restore, case), (_YAML,))
     yield Check("names/ring", _on(names.look_at_ring, case), (_NAME, _CQL))
-    yield Check("names/neighbours", _on(names.look_at_neighbours, case), there)
-    yield Check("names/identity", _on(names.look_at_identity, case), (*there, _CQL))
+    yield Check("names/neighbours", _on(names.look_at_neighbours, case), (_BUCKET,))
+    yield Check("names/identity", _on(names.look_at_identity, case), (_BUCKET, _CQL))
 
 
 def _on(look: Callable[[Case], Iterable[Report]], case: Case) -> Callable[[], Iterable[Report]]:

@@ -63,7 +63,7 @@ def unchecked(why: str, todo: str = "") -> Report:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``name`` is ``area/what``; ``needs`` names checks without which there is nothing to look at."""
+    """``name`` is ``area/what``; ``needs`` names checks without which there is nothing to look at, and is handed down."""
 
     name: str
     run: Callable[[], Iterable[Report]]
@@ -79,15 +79,21 @@ def examine(checks: Sequence[Check], areas: Iterable[str], seconds: float) -> It
     """Run the checks of these areas, and what they need, in their order. One that hangs is left behind after ``seconds``."""
     by_name = {check.name: check for check in checks}
     wanted = _with_needs(by_name, [check.name for check in checks if check.area in set(areas)])
-    lost: set[str] = set()
+    lost: dict[str, Report] = {}
     for check in checks:
         if check.name not in wanted:
             continue
-        missing = [name for name in check.needs if name in lost]
-        found = [unchecked(f"{missing[0]} has to be good first")] if missing else _run(check, seconds)
-        if any(report.status in {Status.FAIL, Status.UNCHECKED} for report in found):
-            lost.add(check.name)
+        missing = [lost[name] for name in check.needs if name in lost]
+        found = missing[:1] or _run(check, seconds)
+        if (reason := _lost(check.name, found)) is not None:
+            lost[check.name] = reason
         yield from (Finding(check.name, report.status, report.seen, report.todo) for report in found)
+
+
+def _lost(name: str, found: Iterable[Report]) -> Report | None:
+    """What those say that need this check: that it failed, or else why nobody has looked. None where it is good."""
+    bad = {report.status: report for report in found if report.status in {Status.FAIL, Status.UNCHECKED}}
+    return unchecked(f"{name} has to be good first") if Status.FAIL in bad else bad.get(Status.UNCHECKED)
 
 
 def _with_needs(by_name: Mapping[str, Check], names: Iterable[str]) -> set[str]:

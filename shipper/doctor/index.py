@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from backupstore.core import layout as grammar
-from backupstore.core.documents import Head
-from backupstore.operations.reading import is_behind, read_head
-from shipper.doctor.case import Case
+from backupstore.core.catalog import lines_of
+from backupstore.operations.reading import is_behind
+from shipper.doctor.case import MOST, Case
 from shipper.doctor.findings import Report, ok, unchecked, warn
-from shipper.meta import look, own_backups
+from shipper.meta import look
 
 _PATIENCE = 60.0
-_MOST = 20
 _SERVE = (
     "Run 'medusa-shipper serve' on one machine that sees the bucket, or deploy the indexer (docs/guides/events.md)."
 )
@@ -23,7 +22,7 @@ _EVENTS = (
 
 def look_at_catalog(case: Case) -> Iterator[Report]:
     """Whether it was confirmed lately, and knows the last backup that this machine made."""
-    head, now = read_head(case.store, case.layout), case.clock.now()
+    head, now = case.head, case.clock.now()
     reason = is_behind(
         head,
         now=now,
@@ -39,14 +38,13 @@ def look_at_catalog(case: Case) -> Iterator[Report]:
 
 def look_at_events(case: Case) -> Iterator[Report]:
     """Whether what this node has finished has got into the catalog."""
-    listed = _known(read_head(case.store, case.layout), case.name)
-    names = own_backups(case.store, case.layout, case.name)
+    listed = {line.name for line in lines_of(case.head, case.name)} if case.head else set()
     silent = {}
-    for name in sorted(set(names) - listed)[-_MOST:]:
+    for name in [name for name in case.backups if name not in listed][-MOST:]:
         found = look(case.store, case.layout, case.name, name)
         if found.attempts and grammar.MANIFEST in found.files and grammar.ABANDONED not in found.files:
             silent[name] = found.files[grammar.MANIFEST]
-    if silent or listed & set(names):
+    if silent or listed.intersection(case.backups):
         poll = float(case.settings.shipper.poll_interval)
         yield judge_events(silent, case.clock.now(), max(_PATIENCE, 2 * poll))
     else:
@@ -67,9 +65,3 @@ def judge_events(silent: Mapping[str, float], now: float, patience: float) -> Re
         + ": no event has arrived, or nobody acts on it",
         _EVENTS,
     )
-
-
-def _known(head: Head | None, node: str) -> set[str]:
-    if head is None:
-        return set()
-    return {line.name for line in head.backups if line.roster < len(head.rosters) and node in head.rosters[line.roster]}

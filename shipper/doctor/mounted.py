@@ -9,8 +9,9 @@ from pathlib import Path
 
 from backupstore.errors import Conflict
 from backupstore.stores.local import NO_LINKS, LocalStore
-from shipper.doctor.case import Case, bucket_of, existing
+from shipper.doctor.case import Case, bucket_of
 from shipper.doctor.findings import Report, fail, ok, warn
+from shipper.restore.places import existing
 from shipper.watching import Mount, is_remote, mount_of
 
 _GIB = 1 << 30

@@ -12,15 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from backupstore.core.names import neighbours, node_name_problems
 from backupstore.errors import Denied
 from backupstore.operations.truth import child_names
-from shipper.doctor.case import Case
+from shipper.doctor.case import MOST, Case
 from shipper.doctor.findings import Report, fail, ok, unchecked, warn
 from shipper.doctor.stock import stock_written
-from shipper.meta import find, own_backups
+from shipper.meta import find
 from shipper.ring import check_own_name
 
 _FQDN = "Set 'fqdn' in the [storage] section of medusa.ini to the name that this node shall have in the bucket."
 _EVERYWHERE = frozenset({"localhost", "localhost.localdomain"})
-_MOST = 20
 
 
 def look_at_own_name(case: Case) -> Iterator[Report]:
@@ -95,7 +94,7 @@ def judge_neighbours(name: str, near: Iterable[str], *, beside_stock: bool) -> R
 def look_at_identity(case: Case) -> Iterator[Report]:
     """Whether the backups under this name were made by this very node."""
     host_ids = []
-    for name in sorted(own_backups(case.store, case.layout, case.name), reverse=True)[:_MOST]:
+    for name in case.backups[::-1][:MOST]:
         latest = find(case.store, case.layout, case.name, name).latest
         if latest is not None:
             host_ids.append(latest.host_id)

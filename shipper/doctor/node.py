@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from backupstore.errors import BackupError
-from backupstore.operations.reading import read_backup, read_head
+from backupstore.operations.reading import read_backup
 from shipper.cassandra.nodetool import Seen
-from shipper.doctor.case import AS_OWNER, Case, existing
+from shipper.doctor.case import AS_OWNER, Case
 from shipper.doctor.findings import Report, fail, ok, unchecked, warn
 from shipper.restore import journal as journals
 from shipper.restore import places
 from shipper.restore.mounts import mount_points
+from shipper.restore.places import existing
 from shipper.watching import is_remote
 
 _GIB = 1 << 30
@@ -64,7 +65,7 @@ def _readable(directory: Path) -> Report:
 
 def look_at_nodetool(case: Case) -> Iterator[Report]:
     """Whether snapshots can be asked for, and how the ring looks."""
-    info = case.nodetool.info()
+    info = case.nodetool_info
     yield judge_ring(case.nodetool.status(), info)
 
 
@@ -97,7 +98,7 @@ def look_at_cql(case: Case) -> Iterator[Report]:
 
 def look_at_same_node(case: Case) -> Iterator[Report]:
     """Whether nodetool and CQL speak with one node."""
-    by_nodetool = case.nodetool.info()["ID"]
+    by_nodetool = case.nodetool_info["ID"]
     if by_nodetool != case.identity.host_id:
         yield fail(
             f"nodetool speaks with host id {by_nodetool}, CQL with {case.identity.host_id}",
@@ -155,9 +156,7 @@ def look_at_room(case: Case) -> Iterator[Report]:
 
 
 def _size_of_newest(case: Case) -> int | None:
-    head = read_head(case.store, case.layout)
-    latest = head.latest.get(case.name) if head else None
-    document = read_backup(case.store, case.layout, latest.name) if latest else None
+    document = read_backup(case.store, case.layout, case.latest.name) if case.latest else None
     fact = document.nodes.get(case.name) if document else None
     return fact.size if fact else None
 

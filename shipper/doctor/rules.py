@@ -12,9 +12,9 @@ from backupstore.errors import Denied, Misconfigured
 from backupstore.stores.examination import Examinable, Examination, Rule, Unfinished
 from shipper.doctor.case import Case
 from shipper.doctor.findings import Report, fail, ok, unchecked, warn
+from shipper.doctor.settings import COLD
 
 _DAY = 86_400.0
-_COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _ASK = "Ask again with an administrator's credentials (MEDUSA_STORAGE_KEY_FILE=… medusa-shipper doctor --only store)."
 
 
@@ -71,7 +71,7 @@ def judge_rules(found: Iterable[Rule], layout: Layout) -> Iterator[Report]:
                     "Disable it. Only Medusa's purge knows what is not needed any more.",
                 )
             )
-        if rule.moves_to in _COLD:
+        if rule.moves_to in COLD:
             bad.append(
                 fail(
                     f"{called} moves objects to {rule.moves_to}, where nothing can be read without asking hours before",

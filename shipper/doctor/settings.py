@@ -11,7 +11,9 @@ from backupstore.settings.providers import OWN_ENDPOINT
 from backupstore.settings.storage import StorageSettings
 from shipper.doctor.findings import Report, fail, ok, warn
 
-_COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes from which nothing is read without asking for it hours before."""
+
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -44,7 +46,7 @@ def judge_storage(storage: StorageSettings) -> Iterator[Report]:
             "ssl_verify = False: whoever answers at that address is believed to be the store",
             "Install the authority's certificate on this machine, and set ssl_verify = True.",
         )
-    if storage.storage_class in _COLD:
+    if storage.storage_class in COLD:
         yield fail(
             f"storage_class = {storage.storage_class}: nothing can be read from there without asking hours before, not"
             " even the list of files",

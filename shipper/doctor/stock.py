@@ -14,18 +14,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from backupstore.core import layout as grammar
+from backupstore.core.key_parsing import data_key, parse_in
 from backupstore.core.keys import AnnouncedKey
 from backupstore.core.manifest import Entry, Item, ManifestReader
 from backupstore.errors import Denied, NotFound
-from backupstore.operations.reading import read_head
 from backupstore.settings.storage import StorageSettings
-from shipper.doctor.case import Case
+from shipper.doctor.case import MOST, Case
 from shipper.doctor.findings import Report, fail, ok, unchecked, warn
-from shipper.meta import look, own_backups, read_condemned
+from shipper.meta import look, read_condemned
 
 _DAY = 86_400.0
 _RECENT = 14 * _DAY
-_MOST = 20
 _SAMPLE = 64
 _LARGEST = 1 << 20
 _PURGES = re.compile(r"(?:^|[\s/=])medusa\s(?:[^\n#]*\s)?(?:purge|delete-backup)\b")
@@ -128,7 +127,7 @@ def judge_jobs(jobs: Jobs, storage: StorageSettings) -> Iterator[Report]:
 def stock_written(case: Case) -> dict[str, float]:
     """The newest backups of this node that stock wrote, with their start by the store's clock."""
     found = {}
-    for name in sorted(own_backups(case.store, case.layout, case.name))[-_MOST:]:
+    for name in case.backups[-MOST:]:
         listed = look(case.store, case.layout, case.name, name)
         if grammar.SCHEMA in listed.files and not listed.attempts:
             found[name] = listed.files[grammar.SCHEMA]
@@ -160,7 +159,7 @@ def _announced(case: Case) -> dict[str, float]:
     """The backups that this node has announced as finished, with the store's time of it."""
     found = {}
     for stored in case.store.list(f"{case.layout.announcements()}{case.name}/"):
-        key = grammar.parse_in(case.layout, stored.key)
+        key = parse_in(case.layout, stored.key)
         if isinstance(key, AnnouncedKey) and key.what == "finished":
             found[key.backup] = stored.modified
     return found
@@ -175,7 +174,7 @@ def look_at_deleted(case: Case) -> Iterator[Report]:
             "these credentials may not list announcements", "Ask where 'serve' runs, with this node's --fqdn."
         )
         return
-    newest = sorted(told, key=lambda name: told[name])[-_MOST:]
+    newest = sorted(told, key=lambda name: told[name])[-MOST:]
     gone = [name for name in newest if not _has_manifest(case, name)]
     if gone:
         gone = [name for name in gone if name not in read_condemned(case.store, case.layout, case.name).backups]
@@ -194,18 +193,12 @@ def judge_deleted(gone: Sequence[str], looked_at: int) -> Report:
 
 
 def _has_manifest(case: Case, name: str) -> bool:
-    try:
-        case.store.head(case.layout.meta(case.name, name, grammar.MANIFEST))
-    except NotFound:
-        return False
-    return True
+    return _is_there(case, case.layout.meta(case.name, name, grammar.MANIFEST))
 
 
 def look_at_data(case: Case) -> Iterator[Report]:
     """Whether what the newest backup of this node names is there: a sample, spread over all of it."""
-    head = read_head(case.store, case.layout)
-    latest = head.latest.get(case.name) if head else None
-    name = case.last_own or (latest.name if latest else None)
+    name = case.last_own or (case.latest.name if case.latest else None)
     if name is None:
         yield unchecked("this node has no finished backup yet")
         return
@@ -213,7 +206,7 @@ def look_at_data(case: Case) -> Iterator[Report]:
         yield fail(f"{name}, the newest backup of this node, has no manifest any more", "Back up again now. " + _STOP)
         return
     sample, count = _sampled(case, name)
-    gone = [key for key in sample if not _is_there(case, key)]
+    gone = [key for key in sample if data_key(case.layout, key) is None or not _is_there(case, key)]
     yield judge_data(name, gone, len(sample), count)
 
 
@@ -256,8 +249,6 @@ def _sampled(case: Case, name: str) -> tuple[list[str], int]:
 
 
 def _is_there(case: Case, key: str) -> bool:
-    if grammar.data_key(case.layout, key) is None:
-        return False
     try:
         case.store.head(key)
     except NotFound:

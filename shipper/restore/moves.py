@@ -16,7 +16,7 @@ from pathlib import Path
 
 from backupstore.errors import Denied, Refused
 from shipper import snapshot
-from shipper.restore.places import Place
+from shipper.restore.places import Place, existing
 from shipper.state import disk_error, sync_directory
 from shipper.transfer.download import make_directories
 
@@ -28,17 +28,13 @@ def prepare(places: Iterable[Place]) -> None:
     """Make the work folders, and directories that are missing. Denied, NoSpace."""
     for place in places:
         with _on_disk(place.work):
-            make_directories(_existing(place.directory), place.directory, place.owner)
+            make_directories(existing(place.directory), place.directory, place.owner)
             if os.geteuid() == 0 and place.directory.stat().st_uid != place.owner.uid:
                 os.chown(place.directory, place.owner.uid, place.owner.gid)
             for folder in (place.incoming, place.aside):
                 folder.mkdir(parents=True, exist_ok=True)
             # Folders made below take the mode of their root: what was readable to a monitoring user stays so.
             place.incoming.chmod(place.directory.stat().st_mode & 0o777)
-
-
-def _existing(path: Path) -> Path:
-    return path if path.exists() else _existing(path.parent)
 
 
 def flush(places: Iterable[Place]) -> None:

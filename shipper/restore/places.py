@@ -85,14 +85,15 @@ def _refuse_overlap(data: Sequence[Path], others: Sequence[Path]) -> None:
 
 
 def _work_folder(directory: Path, mounts: frozenset[Path]) -> Path:
-    parent = _existing(directory.parent)
+    parent = existing(directory.parent)
     apart = directory.exists() and directory.stat().st_dev != parent.stat().st_dev
     if apart or directory in mounts or not os.access(parent, os.W_OK | os.X_OK, effective_ids=True):
         return directory / WORK
     return directory.parent / f"{WORK}-{directory.name}"
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """The path, or what of it is there."""
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
@@ -102,7 +103,7 @@ def _owners(directories: Sequence[Path]) -> list[Owner]:
     """Who each directory belongs to. One that root has just made, or a fresh disk, goes to whoever owns the others."""
     found = []
     for directory in directories:
-        status = _existing(directory).stat()
+        status = existing(directory).stat()
         found.append(Owner(status.st_uid, status.st_gid))
     cassandra = next((owner for owner in found if owner.uid != _ROOT), None)
     return [cassandra if cassandra and owner.uid == _ROOT and os.geteuid() == _ROOT else owner for owner in found]

@@ -7,13 +7,12 @@ at all when device, inode, size and times say that its content is already in the
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from backupstore.core.contents import plain_md5, same_digest
 from backupstore.core.etag import etag_like
 from backupstore.errors import Conflict, Corrupt, Denied, NotFound, Refused
 from backupstore.ports import Clock, ObjectStore, StoredObject
@@ -25,7 +24,6 @@ from shipper.transfer.source import Changed, Digests, FileSource, Seen, unreadab
 
 _BATCH = 500
 _TRIES = 4
-_MD5 = re.compile(r"[0-9a-f]{32}|[A-Za-z0-9+/]{22}==")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +166,7 @@ class Uploader:
         return Shipped(row, stored, digests.sha256, digests.crc32, reused=False, read=True)
 
     def _compare(self, row: FileRow, stored: StoredObject, content: str | None) -> Shipped:
-        source = self._source(row, md5=content is None and _is_md5(stored.digest))
+        source = self._source(row, md5=content is None and plain_md5(stored.digest) is not None)
         parts = etag_like(stored.digest, row.size, self._destination.part_size) if content is None else None
         source.also = parts.update if parts else None
         digests = source.digest()
@@ -181,8 +179,8 @@ class Uploader:
             return False
         if content is not None:
             return content == digests.sha256
-        if digests.md5 is not None and _is_md5(stored.digest):
-            if stored.digest in {digests.md5, b64encode(bytes.fromhex(digests.md5)).decode()}:
+        if digests.md5 is not None and stored.digest is not None and plain_md5(stored.digest) is not None:
+            if same_digest(digests.md5, stored.digest):
                 return True
             if not self._store.head(stored.key).opaque:
                 return False
@@ -241,11 +239,6 @@ class _Metered(FileSource):
             if self.also:
                 self.also(piece)
             yield piece
-
-
-def _is_md5(digest: str | None) -> bool:
-    """Hex as S3 has it, or base64 as GCS has it."""
-    return digest is not None and _MD5.fullmatch(digest) is not None
 
 
 def _look_again(row: FileRow) -> FileRow:

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backupstore.core.key_parsing import data_key, parse, parse_in
 from backupstore.core.keys import DataKey, Key, MetaKey, Parsed
-from backupstore.core.layout import Layout, data_key, parse, parse_in
+from backupstore.core.layout import Layout
 from backupstore.core.writers import Principal, Verb, may_write
 from tests.core.strategies import backups, build, data_keys, keys, layouts, nodes
 

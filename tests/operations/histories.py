@@ -9,10 +9,10 @@ from itertools import count
 from random import Random
 from typing import Any, Protocol
 
-from backupstore.core import layout as grammar
 from backupstore.core.catalog import content
 from backupstore.core.documents import ClusterBackup, Head, decode
 from backupstore.core.events import ObjectEvent, Subject, subjects
+from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import RowKey
 from backupstore.core.layout import Layout
 from backupstore.core.writers import Principal
@@ -148,7 +148,7 @@ def derived(bucket: MemoryBucket) -> dict[str, Any]:
         if document.nodes:
             found[held.key] = content(document)
     for held in store.list(LAYOUT.all_rows()):
-        row = grammar.parse_in(LAYOUT, held.key)
+        row = parse_in(LAYOUT, held.key)
         if not isinstance(row, RowKey) or (row.backup, row.node) not in stocks:
             found[held.key] = store.read(held.key).body
     for held in store.list(LAYOUT.all_latest()):

@@ -14,6 +14,7 @@ from random import Random
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Abandoned, Announcement, Attempt, Mode, encode
 from backupstore.core.events import Kind, ObjectEvent
+from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import Announced, RowKey
 from backupstore.core.layout import Layout
 from backupstore.core.writers import Principal
@@ -185,7 +186,7 @@ class World:
 
     def _rows(self, node: str, backup: str) -> list[str]:
         found = (stored.key for stored in self._stock.list(self.layout.rows(backup)))
-        return [key for key in found if getattr(grammar.parse_in(self.layout, key), "node", None) == node]
+        return [key for key in found if getattr(parse_in(self.layout, key), "node", None) == node]
 
     def _announce(self, node: str, backup: str, what: Announced) -> Acts:
         key = self.layout.announced(node, backup, what)

@@ -14,8 +14,8 @@ import pytest
 
 from backupstore.core.documents import ClusterBackup, Head
 from backupstore.core.events import Subject
+from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import MetaKey
-from backupstore.core.layout import parse_in
 from backupstore.errors import NotFound, Retryable
 from backupstore.operations import backups, head, markers
 from backupstore.operations import index as indexing

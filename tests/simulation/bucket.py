@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backupstore.core import layout as grammar
+from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import DataKey, MetaKey
 from backupstore.core.layout import Layout
 from backupstore.ports import StoredObject
@@ -38,7 +39,7 @@ class WatchedBucket(MemoryBucket):
 
     def hold(self, key: str, body: bytes) -> StoredObject:
         """A write."""
-        parsed = grammar.parse_in(self.layout, key)
+        parsed = parse_in(self.layout, key)
         before = self.find(key)
         if isinstance(parsed, DataKey) and before is not None and before.body != body:
             self._fail(f"{key} is overwritten")
@@ -52,7 +53,7 @@ class WatchedBucket(MemoryBucket):
 
     def drop(self, key: str) -> None:
         """A delete."""
-        parsed = grammar.parse_in(self.layout, key)
+        parsed = parse_in(self.layout, key)
         if isinstance(parsed, MetaKey) and self.find(key) is not None:
             self._check_drop(parsed)
         super().drop(key)

@@ -30,21 +30,6 @@ class KeySource(Protocol):
         ...
 
 
-class FixedKeys:
-    """``KeySource`` of keys that never change."""
-
-    def __init__(self, keys: Keys) -> None:
-        self._keys = keys
-
-    def current(self) -> Keys:
-        """The keys."""
-        return self._keys
-
-    def renewed(self, refused: Keys) -> Keys:  # noqa: ARG002 -- the protocol's
-        """There are no others."""
-        return self._keys
-
-
 class BotocoreKeys:
     """``KeySource`` by botocore's chain: profile, environment, files, web identity, container, instance.
 

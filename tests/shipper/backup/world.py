@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Attempt, Condemned, Mode, decode, encode
+from backupstore.core.key_parsing import parse
 from backupstore.core.keys import AnnouncedKey
 from backupstore.core.layout import Layout
 from backupstore.core.manifest import Entry, TableSection, check_entry, read_manifest
@@ -171,7 +172,7 @@ class World:
         """Keys and bodies, without what two runs may say differently: attempts, and what announcements say."""
         found = {}
         for key in self.listing():
-            parsed = grammar.parse(key)
+            parsed = parse(key)
             is_attempt = "/meta/attempt-" in key
             if not is_attempt:
                 found[key] = b"" if parsed and isinstance(parsed.key, AnnouncedKey) else self.body(key)

@@ -77,6 +77,19 @@ def test_what_needs_something_else_is_looked_at_only_when_that_is_good(report: R
     assert [each.status for each in found[1:]] == [then, then]
 
 
+def test_it_is_told_what_has_to_be_good_first_or_why_nobody_looked_there() -> None:
+    why = unchecked("nobody may", "ask root")
+    checks = [
+        Check("a/1", lambda: [ok("x"), fail("y", "z")]),
+        Check("a/2", good, ("a/1",)),
+        Check("a/3", good, ("a/2",)),
+    ]
+    others = [Check("b/1", lambda: [why]), Check("b/2", good, ("b/1",)), Check("b/3", good, ("b/2", "a/1"))]
+    found = {each.check: (each.seen, each.todo) for each in run(*checks, *others)}
+    assert found["a/2"] == found["a/3"] == ("not checked: a/1 has to be good first", "")
+    assert found["b/2"] == found["b/3"] == ("not checked: nobody may", "ask root")
+
+
 @pytest.mark.parametrize(
     ("areas", "expected"), [(["a"], ["a/1", "a/2"]), (["b"], ["a/1", "b/1"]), (["a", "b"], ["a/1", "a/2", "b/1"])]
 )

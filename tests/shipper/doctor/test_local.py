@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from backupstore.clock import SystemClock
 from backupstore.core import layout as grammar
 from backupstore.core.layout import Layout
 from backupstore.operations.reading import read_head
+from backupstore.settings import load
+from backupstore.wiring import open_store
+from shipper.doctor.case import Case
+from shipper.doctor.checks import all_checks
+from shipper.doctor.findings import examine
+from tests.shipper.cassandra.users import unprivileged
 from tests.shipper.cli.handmade import Made
-from tests.shipper.cli.program import Program, tree
-from tests.shipper.doctor.asked import age, ask, run_index
+from tests.shipper.cli.program import BUCKET, Program, tree
+from tests.shipper.doctor.asked import Answers, age, ask, run_index
 
 MINUTE = 60
 LAYOUT = Layout()
@@ -68,6 +76,23 @@ def test_root_leaves_nothing_in_a_bucket_of_somebody_else(program: Program, monk
         assert found.status(check) == {"not checked"}, check
         assert f"would not belong to the bucket's owner (user id {owner})" in found.of(check)[0][1]
     assert "sudo -u cassandra" in found.said("not checked")
+
+
+def test_a_bucket_that_may_not_be_looked_at_is_told_by_each_check() -> None:
+    """Or one on a mount whose server is gone: whatever a look costs or raises, only the check that looks has to bear it."""
+    with tempfile.TemporaryDirectory() as folder:
+        closed = Path(folder)
+        loaded = load(Program(closed).ini, {})
+        closed.chmod(0)
+        case = Case(loaded.settings, open_store(loaded.settings), SystemClock(), read_only=False, seconds=60.0)
+        with unprivileged():
+            found = Answers(tuple(examine(all_checks(case, loaded, "", ""), ["store"], case.seconds)))
+        closed.chmod(0o700)
+    for check in ("store/bucket", "store/room", "store/mount"):
+        assert [status for status, _ in found.of(check)] == ["fail"], check
+    assert f"{closed / BUCKET}: Permission denied" in found.said("fail")
+    for check in ("store/links", "store/create", "store/announce", "store/clock", "store/powers"):
+        assert found.of(check) == [("not checked", "not checked: store/bucket has to be good first")], check
 
 
 def test_the_exit_code_tells_whether_something_failed(program: Program) -> None:
