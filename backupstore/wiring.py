@@ -32,9 +32,11 @@ def open_store(settings: Settings, *, patient: bool = True) -> ObjectStore:
         return CappedLocalStore(base, Bandwidth(cap, SystemClock())) if cap else LocalStore(base)
     if storage.provider in _S3:
         return _s3(settings, patient=patient)
+    if storage.provider == "google_storage":
+        return _gcs(settings, patient=patient)
     raise Misconfigured(
         (f"[storage] storage_provider = {storage.storage_provider}: there is no store for it in this version.",),
-        hint="Use s3, s3_compatible, s3_rgw or ibm_storage, or local with base_path on a mount that all nodes share.",
+        hint="Use s3, s3_compatible, s3_rgw, ibm_storage or google_storage, or local with base_path on a mount that all nodes share.",
     )
 
 
@@ -45,6 +47,17 @@ def _s3(settings: Settings, *, patient: bool) -> ObjectStore:
         raise Misconfigured(
             (f"[storage] storage_provider = {settings.storage.storage_provider}: {error.name} is not installed.",),
             hint="pip install 'medusa-shipper[s3]'",
+        ) from error
+    return configured(settings, SystemClock(), patient=patient)
+
+
+def _gcs(settings: Settings, *, patient: bool) -> ObjectStore:
+    try:
+        from backupstore.stores.gcs.configured import configured
+    except ImportError as error:
+        raise Misconfigured(
+            (f"[storage] storage_provider = google_storage: {error.name} is not installed.",),
+            hint="pip install 'medusa-shipper[gcs]'",
         ) from error
     return configured(settings, SystemClock(), patient=patient)
 

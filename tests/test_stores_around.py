@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from backupstore.errors import Misconfigured, Retryable
+from backupstore.errors import Conflict, Misconfigured, Retryable
 from backupstore.ports import ObjectStore, StoredObject
 from backupstore.stores.deadline import DeadlineStore
 from backupstore.stores.memory import MemoryBucket, MemoryStore
@@ -19,6 +21,7 @@ from tests.conformance.listing import Listing
 from tests.conformance.object_store import ObjectStoreContract
 from tests.conformance.reading import Reading
 from tests.conformance.writing import Writing
+from tests.interleaving import Around
 from tests.test_stores_probe import KEY, LAYOUT, Unconditional
 
 
@@ -111,3 +114,36 @@ def test_a_store_that_refuses_conditions_has_none() -> None:
 def test_what_is_refused_without_conditions_too_has_another_reason() -> None:
     with pytest.raises(Misconfigured, match="no such key of KMS"):
         probe_compare_and_swap(ReadOnly(MemoryBucket(), None, LAYOUT, ""), KEY, "r1")
+
+
+@pytest.mark.parametrize("verb", ["create", "replace"])
+def test_threads_of_one_process_may_share_a_single_writer(verb: str) -> None:
+    """Two that write the same version at once, each looking before the other has written."""
+    met = threading.Barrier(2)
+
+    class Slow(Around):
+        def before(self, call: str) -> None:
+            if call == "put":
+                with suppress(threading.BrokenBarrierError):
+                    met.wait(0.5)  # for another one that comes as far: there must be none
+
+    inner = MemoryBucket().open(None)
+    if verb == "replace":
+        inner.create("a/b", b"")
+    version = inner.read("a/b").version if verb == "replace" else ""
+    store, won = SingleWriterStore(Slow(inner)), list[int]()
+
+    def write(number: int) -> None:
+        with suppress(Conflict):
+            if verb == "create":
+                store.create("a/b", b"x")
+            else:
+                store.replace("a/b", b"x", version)
+            won.append(number)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(won) == 1

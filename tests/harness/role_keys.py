@@ -7,14 +7,13 @@ only; botocore asks again when there are less than fifteen minutes left.
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from backupstore.stores.s3.signing import Keys
+from tests.harness.listening import HttpHandler, listening
 
 _ROLE = "/latest/meta-data/iam/security-credentials/"
 _TOKEN = "a-session-of-the-metadata-service"
@@ -55,11 +54,11 @@ def role_keys(keys: Keys) -> Iterator[RoleKeys]:
     """The services, on a port of their own."""
     given = RoleKeys(keys)
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_PUT(self) -> None:
+    class Handler(HttpHandler):
+        def do_PUT(self) -> None:  # noqa: N802 -- the name that http.server looks for
             self._say(_TOKEN if self.path == "/latest/api/token" else None)
 
-        def do_GET(self) -> None:
+        def do_GET(self) -> None:  # noqa: N802 -- the same
             known = self.headers.get("x-aws-ec2-metadata-token") == _TOKEN
             if self.path == _ROLE:
                 self._say("backup-role" if known else None)
@@ -75,13 +74,5 @@ def role_keys(keys: Keys) -> Iterator[RoleKeys]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Nobody reads it."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        given.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        try:
-            yield given
-        finally:
-            server.shutdown()
+    with listening(Handler) as given.port:
+        yield given

@@ -77,10 +77,12 @@ class S3Server:
 
 
 @contextmanager
-def versitygw(
-    folder: Path, *, tls: bool = False, domain: str = "", webhook: str = "", at: int = 0
+def versitygw(  # noqa: PLR0913 -- each of a gateway's options
+    folder: Path, *, tls: bool = False, versions: bool = False, domain: str = "", webhook: str = "", at: int = 0
 ) -> Iterator[S3Server]:
     """Versity's gateway over a directory. ``domain``: below it are the buckets of virtual-host style.
+
+    ``versions``: buckets may keep old versions, and lock objects.
 
     ``webhook``: a URL that is told of every object that changes, in any bucket; it has to answer already. Whoever
     answers there may have to know the port of the gateway before: ``at``. Else any free one is taken.
@@ -90,6 +92,10 @@ def versitygw(
     data.mkdir()
     users.mkdir()
     authority = certificate(folder) if tls else None
+    posix = ["posix", str(data)]
+    if versions:
+        (folder / "versions").mkdir()  # has to lie beside the buckets, not among them
+        posix[1:1] = ["--versioning-dir", str(folder / "versions")]
 
     def command(port: int) -> list[str]:
         options = ["--access", "testaccess", "--secret", "testsecret", "--region", REGION, "--iam-dir", str(users)]
@@ -97,9 +103,9 @@ def versitygw(
             options += ["--cert", str(authority), "--key", str(authority.with_name("key.pem"))]
         options += ["--virtual-domain", domain] if domain else []
         options += ["--event-webhook-url", webhook] if webhook else []
-        return [str(binary), *options, "--port", f"{_HOST}:{port}", "--keep-alive", "--quiet", "posix", str(data)]
+        return [str(binary), *options, "--port", f"{_HOST}:{port}", "--keep-alive", "--quiet", *posix]
 
-    with _running(command, {}, folder / "log", at) as port:
+    with running(command, {}, folder / "log", at) as port:
         yield S3Server(port, "testaccess", "testsecret", authority)
 
 
@@ -131,7 +137,7 @@ def minio(folder: Path, *, tls: bool = False, webhook: str = "", token: str = ""
         options = ["--quiet", "--certs-dir", str(certificates), "--address", f"{_HOST}:{port}"]
         return [str(binary), "server", *options, str(data)]
 
-    with _running(command, environment, folder / "log") as port:
+    with running(command, environment, folder / "log") as port:
         server = S3Server(port, "testaccess", "testsecret", authority)
         _wait_for_answers(server)
         yield server
@@ -175,9 +181,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(
+def running(
     command: Callable[[int], Sequence[str]], environment: Mapping[str, str], log: Path, at: int = 0
 ) -> Iterator[int]:
+    """A server of any kind that listens; the port, which the command was told."""
     for _ in range(_STARTS):
         port = at or free_port()
         with log.open("ab") as output:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socketserver
-import ssl
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.harness.listening import listening, tls
 
 _HEADER = struct.Struct(">BBhBi")
 _OPTIONS, _STARTUP, _AUTH_RESPONSE = 5, 1, 15
@@ -40,33 +40,9 @@ def cql_server(folder: Path | None = None) -> Iterator[CqlServer]:
                     kind, body = _answer(operation, self.rfile.read(length), kept.logins)
                     self.wfile.write(_HEADER.pack(0x80 | version, 0, stream, kind, len(body)) + body)
 
-    class Server(socketserver.ThreadingTCPServer):
-        allow_reuse_address = True
-        daemon_threads = True
-
-        def get_request(self) -> tuple[ssl.SSLSocket, tuple[str, int]]:
-            accepted, address = super().get_request()
-            return (context.wrap_socket(accepted, server_side=True) if context else accepted), address  # type: ignore[return-value]
-
-    context = _mutual(folder) if folder else None
-    with Server(("127.0.0.1", 0), Handler) as server:
-        kept = CqlServer(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield kept
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def _mutual(folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    context.load_verify_locations(folder / "cert.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # there a client learns in the handshake that it is refused
-    return context
+    with listening(Handler, tls(folder, mutual=True) if folder else None) as port:
+        kept = CqlServer(port)
+        yield kept
 
 
 def _answer(operation: int, body: bytes, logins: list[tuple[str, str]]) -> tuple[int, bytes]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from tests.harness.listening import HttpHandler, listening, tls
 
 _MULTIPART = "<{0}Result><Bucket>b</Bucket><Key>k</Key><UploadId>u</UploadId><ETag>&quot;e&quot;</ETag></{0}Result>"
 _EMPTY = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
@@ -49,12 +49,7 @@ class Recorder:
 def recorder(certificate: Path | None = None) -> Iterator[Recorder]:
     """The recorder on a port of loopback; with TLS if there is a certificate."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base's name
-            """Nothing."""
-
+    class Handler(HttpHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             parts = urlsplit(self.path)
@@ -80,18 +75,6 @@ def recorder(certificate: Path | None = None) -> Iterator[Recorder]:
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815 -- the base's names
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    if certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, certificate.with_name("key.pem"))
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    kept = Recorder(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with listening(Handler, tls(certificate.parent, mutual=False) if certificate else None) as port:
+        kept = Recorder(port)
         yield kept
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

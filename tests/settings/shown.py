@@ -15,6 +15,7 @@ SHOWN: dict[str, list[str]] = {}
 # Shown where the verb itself is tested: a second test of it would say nothing new.
 ELSEWHERE = {
     "shipper.poll_interval": "tests/shipper/serve/test_serving.py::test_looking_where_events_tell_nothing",
+    "shipper.purge_schedule": "tests/shipper/serve/test_purging.py::test_a_time_that_passed_while_serve_was_down_is_made_up_for_once",
     "shipper.reconcile_interval": "tests/shipper/serve/test_serving.py::test_reconcile_finds_what_no_event_told",
     "shipper.watch": "tests/shipper/serve/test_serving.py::test_looking_where_events_tell_nothing",
 }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from typing import cast
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from backupstore.errors import Misconfigured
 from backupstore.ports import Clock
@@ -16,11 +14,11 @@ from backupstore.stores.s3.credentials import BotocoreKeys, bundle_of
 from backupstore.stores.s3.endpoint import Endpoint, Style, amazon, own
 from backupstore.stores.s3.options import Encryption, Storing
 from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience
+from backupstore.stores.s3.proxies import proxy_for
+from backupstore.stores.s3.retry import SOON
 from backupstore.stores.s3.store import S3Store
 
 _READ_TIMEOUT = 60.0
-_SOON = Patience(seconds=3, least=2)
 
 
 def configured(settings: Settings, clock: Clock, *, patient: bool = True) -> S3Store:
@@ -36,7 +34,7 @@ def configured(settings: Settings, clock: Clock, *, patient: bool = True) -> S3S
         clock,
         wire=wire_of(settings, endpoint, clock),
         storing=storing_of(settings),
-        patience=None if patient else _SOON,
+        patience=None if patient else SOON,
     )
 
 
@@ -60,32 +58,6 @@ def wire_of(settings: Settings, endpoint: Endpoint, clock: Clock) -> Wire:
         read_timeout=float(storage.read_timeout or _READ_TIMEOUT),
         bandwidth=Bandwidth(cap, clock) if cap else None,
     )
-
-
-def proxy_for(endpoint: Endpoint) -> str | None:
-    """The proxy that the environment names for this endpoint, as curl, boto3 and the others read it.
-
-    Misconfigured when it is one that is not spoken here.
-    """
-    proxies = getproxies()
-    found = proxies.get("https" if endpoint.secure else "http") or proxies.get("all")
-    if not found or proxy_bypass(f"{endpoint.host}:{endpoint.port}"):
-        return None
-    url = found if "://" in found else f"http://{found}"
-    if not _is_spoken(url):
-        raise Misconfigured(
-            (f"The proxy that the environment names for {endpoint.authority} is none of the form http://host:port.",),
-            hint="Correct http_proxy, https_proxy or all_proxy, or name the endpoint in no_proxy.",
-        )
-    return url
-
-
-def _is_spoken(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "http" and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its port is no number
-        return False
 
 
 def storing_of(settings: Settings) -> Storing:

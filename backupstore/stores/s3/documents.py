@@ -14,9 +14,12 @@ from xml.sax.saxutils import escape
 
 from backupstore.errors import Corrupt
 from backupstore.ports import StoredObject
+from backupstore.stores.s3.head import is_length
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_HTTP_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
+_HTTP_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) ([1-9]\d{3}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+_ISO_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,12})?(?:Z|\+00:00)?")
+_SHOWN = 200
 _NOT_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -60,7 +63,8 @@ def parse(body: bytes) -> ET.Element:
     """The root of a document, names without their namespace. Corrupt when it is none."""
     hint = "Is the endpoint an S3 server, and nothing else on the way? Try again."
     text = body.lstrip()
-    if not text.startswith(b"<") or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+    # The parser takes UTF-16 without being told; in every other encoding that it knows, ASCII is as it is.
+    if text[:1] != b"<" or text[1:2] == b"\0" or b"<!DOCTYPE" in text or b"<!ENTITY" in text:
         raise Corrupt("The store's answer is no plain XML document.", hint=hint)
     try:
         root = ET.fromstring(text)  # noqa: S314 -- there is no entity in it
@@ -138,9 +142,10 @@ def completion(parts: Sequence[SentPart]) -> bytes:
 
 def iso_time(text: str) -> float:
     """``2026-03-01T12:00:00.123Z`` as epoch seconds. Corrupt when it is no time."""
+    match = _ISO_DATE.fullmatch(text)
+    date, fraction = match.groups() if match else ("", None)
     try:
-        fraction = text[19:].rstrip("Z")
-        return _iso_seconds(text[:19]) + (float(fraction) if fraction.startswith(".") else 0.0)
+        return _iso_seconds(date) + float(fraction or 0)
     except ValueError as error:
         raise Corrupt(f"The store's answer has a time that is none: {text[:40]!r}.", hint=_REPORT) from error
 
@@ -162,8 +167,9 @@ def _iso_seconds(text: str) -> float:
 
 def _object_of(fields: dict[str, str], *, encoded: bool) -> StoredObject:
     size = fields.get("Size", "")
-    if not size.isdecimal():
-        raise Corrupt(f"The store lists an object without a size: {fields.get('Key')!r}.", hint=_REPORT)
+    if not is_length(size):
+        key = fields.get("Key", "")[:_SHOWN]
+        raise Corrupt(f"The store lists an object without a size: {key!r}.", hint=_REPORT)
     return StoredObject(
         _name(fields.get("Key", ""), encoded=encoded),
         int(size),

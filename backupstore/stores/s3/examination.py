@@ -6,11 +6,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import TypeVar
 
-from backupstore.errors import Conflict, Corrupt
+from backupstore.errors import Conflict, Corrupt, NotFound
 from backupstore.ports import Clock
-from backupstore.stores.examination import Rule, Unfinished
+from backupstore.stores.examination import Retention, Rule, Unfinished
 from backupstore.stores.s3.client import Ask, Client
-from backupstore.stores.s3.documents import http_time, parse
+from backupstore.stores.s3.documents import http_time, iso_time, parse
 from backupstore.stores.s3.faults import NotAccepted
 from backupstore.stores.s3.listing import Listing
 from backupstore.stores.s3.memory import Memory
@@ -20,6 +20,12 @@ from backupstore.stores.sources import BytesSource
 
 T = TypeVar("T")
 
+_UNLOCKED = frozenset({"InvalidRequest", "MethodNotAllowed"})  # no lock in this bucket; what is there marks a deletion
+_CONDITIONS = ("Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
+_NARROWER = (
+    *(f"Filter/{where}{condition}" for where in ("", "And/") for condition in _CONDITIONS),
+    "NoncurrentVersionExpiration/NewerNoncurrentVersions",
+)
 _EVER = float("inf")
 _UNSET = frozenset(
     {"NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration"}
@@ -75,10 +81,21 @@ class S3Examination:
         """The default retention."""
         return self._setting("object-lock", _retention, "")
 
-    def _setting(self, name: str, read: Callable[[ET.Element], T], unset: T) -> T:
-        """A setting of the bucket, or ``unset``. Some servers answer that with an empty document, or with none."""
+    def retained(self, key: str) -> Retention | None:
+        """The lock of one object."""
         try:
-            body = self._client.send(Ask(operation="examine", method="GET", query={name: ""})).body
+            return self._setting("retention", _locked, None, key=key)
+        except NotFound:
+            return None
+        except NotAccepted as error:
+            if error.code in _UNLOCKED:
+                return None
+            raise
+
+    def _setting(self, name: str, read: Callable[[ET.Element], T], unset: T, *, key: str = "") -> T:
+        """A setting of the bucket or of an object, or ``unset``. Some servers answer that with an empty document, or with none."""
+        try:
+            body = self._client.send(Ask(operation="examine", method="GET", key=key, query={name: ""})).body
         except NotAccepted as error:
             if error.code in _UNSET:
                 return unset
@@ -93,14 +110,23 @@ def _is_on(rule: ET.Element) -> bool:
 def _rule(rule: ET.Element) -> Rule:
     prefixes = (rule.findtext(path) for path in ("Filter/Prefix", "Filter/And/Prefix", "Prefix"))
     expiration, transition = rule.find("Expiration"), rule.find("Transition")
+    old = rule.find("NoncurrentVersionExpiration")
+    days = (old.findtext("NoncurrentDays") or "") if old is not None else ""
     return Rule(
         id=rule.findtext("ID") or "",
         prefix=next((prefix for prefix in prefixes if prefix), ""),
         expires=expiration is not None and any(expiration.findtext(field) for field in ("Days", "Date")),
         moves_to=(transition.findtext("StorageClass") or "") if transition is not None else "",
         aborts=rule.find("AbortIncompleteMultipartUpload") is not None,
-        old_versions=rule.find("NoncurrentVersionExpiration") is not None,
+        old_versions=old is not None,
+        old_days=int(days) if days.isdecimal() else None,
+        some=any(rule.find(path) is not None for path in _NARROWER),
     )
+
+
+def _locked(root: ET.Element) -> Retention | None:
+    until = root.findtext("RetainUntilDate")
+    return Retention(root.findtext("Mode") or "", iso_time(until)) if until else None
 
 
 def _retention(root: ET.Element) -> str:

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from backupstore.core.shown import one_line
 from backupstore.errors import (
     BackupError,
     Conflict,
@@ -117,11 +118,9 @@ def fault_of(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         try:
             root = parse(body)
         except Corrupt:
-            message = " ".join(body[:200].decode("latin-1").split())
+            message = one_line(body[:200].decode("latin-1"))
         else:
-            code = root.findtext("Code") or ""
-            message = root.findtext("Message") or ""
-            region = root.findtext("Region") or ""
+            code, message, region = (one_line(root.findtext(name) or "") for name in ("Code", "Message", "Region"))
     return Fault(status, code, message, region or headers.get("x-amz-bucket-region", ""), headers)
 
 

@@ -14,6 +14,7 @@ _NO_BODY = frozenset({204, 304})
 _FINAL = 200
 _OK = 300
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 
@@ -48,13 +49,19 @@ def read_head(text: str, *, head_only: bool, last: bool) -> Head:
         name, value = name.lower(), value.strip()
         if name in _FRAMING and headers.get(name, value) != value:
             raise BadAnswer(f"two answers about {name}")
-        headers[name] = value
+        # Google tells one digest in each of two headers of one name.
+        headers[name] = f"{headers[name]}, {value}" if name in headers and name not in _FRAMING else value
     has_body = not head_only and status >= _FINAL and status not in _NO_BODY and headers.get("content-length") != "0"
     endless = _is_endless(headers) and has_body
     if endless and status < _OK:
         raise BadAnswer("an answer that does not say how long it is")
     closing = "close" in headers.get("connection", "").lower() or first.startswith("HTTP/1.0")
     return Head(status, headers, has_body, last or closing or endless)
+
+
+def is_length(text: str) -> bool:
+    """Whether it is a number of bytes as stores write them; others would take long to read, or could not be."""
+    return _LENGTH.fullmatch(text) is not None
 
 
 def _is_endless(headers: Mapping[str, str]) -> bool:
@@ -64,6 +71,6 @@ def _is_endless(headers: Mapping[str, str]) -> bool:
         raise BadAnswer("an encoding that nobody asked for")
     if coding is not None and length is not None:
         raise BadAnswer("a length beside chunks")
-    if length is not None and not length.isdecimal():
+    if length is not None and not is_length(length):
         raise BadAnswer("a length that is no number")
     return coding is None and length is None

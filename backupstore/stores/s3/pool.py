@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from backupstore.errors import Misconfigured
 from backupstore.ports import Clock
 from backupstore.stores.bandwidth import Bandwidth
 from backupstore.stores.s3.connection import Broken, Connection, Request
-from backupstore.stores.s3.endpoint import Endpoint
 from backupstore.stores.s3.head import BadAnswer
 
 _SMALL_BUFFER = 256 << 10
@@ -38,10 +38,29 @@ class Wire:
     bandwidth: Bandwidth | None = None
 
 
+class Address(Protocol):
+    """Where to connect to."""
+
+    @property
+    def host(self) -> str:
+        """A name, or the digits of an address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """Of TCP."""
+        ...
+
+    @property
+    def secure(self) -> bool:
+        """Whether by TLS."""
+        ...
+
+
 class Pool:
     """Connections to one endpoint: taken by a thread for one request, and put back after it."""
 
-    def __init__(self, endpoint: Endpoint, wire: Wire, clock: Clock) -> None:
+    def __init__(self, endpoint: Address, wire: Wire, clock: Clock) -> None:
         self._endpoint = endpoint
         self._wire = wire
         self._clock = clock
@@ -94,7 +113,7 @@ def tls_context(wire: Wire) -> ssl.SSLContext:
     return context
 
 
-def connect(endpoint: Endpoint, wire: Wire, context: ssl.SSLContext | None) -> Connection:
+def connect(endpoint: Address, wire: Wire, context: ssl.SSLContext | None) -> Connection:
     """Open a connection, through the proxy if there is one. OSError."""
     address = (endpoint.host, endpoint.port)
     proxy = urlsplit(wire.proxy) if wire.proxy else None
@@ -127,7 +146,7 @@ def proxy_authorization(proxy: str | None) -> dict[str, str]:
     return {"proxy-authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
 
 
-def _tunnel(sock: socket.socket, endpoint: Endpoint, headers: Mapping[str, str]) -> None:
+def _tunnel(sock: socket.socket, endpoint: Address, headers: Mapping[str, str]) -> None:
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     lines = [f"CONNECT {host}:{endpoint.port} HTTP/1.1", f"host: {host}:{endpoint.port}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]

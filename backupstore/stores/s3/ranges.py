@@ -6,7 +6,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from backupstore.errors import Corrupt, Retryable
+from backupstore.errors import Retryable
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Ask
 from backupstore.stores.s3.head import Head
@@ -17,7 +17,7 @@ from backupstore.stores.s3.retry import Again
 
 _DAMAGED_TRIES = 3
 _PARTIAL = 206
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 class Range:
@@ -77,13 +77,3 @@ def check(operation: str, key: str, headers: Mapping[str, str], pieces: Iterable
     expected.take(pieces)
     if not expected.is_met():
         raise Again(faults.damaged_on_the_way(operation, key), most=_DAMAGED_TRIES)
-
-
-def changed_meanwhile(key: str) -> Corrupt:
-    """The object is not the one of which earlier bytes were read."""
-    return Corrupt(
-        f"fetch {key}: the object changed while it was read",
-        hint="Something overwrites objects, which no program of ours does. Verify the backup.",
-        operation="fetch",
-        key=key,
-    )

@@ -43,6 +43,10 @@ class Patience:
     longest_pause: float = 10.0
 
 
+SOON = Patience(seconds=3, least=2)
+"""For somebody who waits for an answer, and not for an end."""
+
+
 class Retrying:
     """Tries until it works, fails for good, or patience ends. Pauses double, each cut short by chance."""
 
