@@ -67,6 +67,15 @@ bench: dev ## what a transfer costs beside s5cmd, cp and stock; ROWS=large-up,..
 simulate: dev ## the protocols in N random histories (10000), seeds from FIRST on
 	@$(BIN)/python -m tests.simulation $(or $(N),10000) $(or $(FIRST),0)
 
+# Not a development dependency: only here, by hand, and not for every Python and processor.
+.PHONY: fuzz
+fuzz: dev ## atheris against every parser of what others wrote: SECONDS (60) for each, or for TARGETS="..."
+	@[ -d build/atheris ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+	    --target build/atheris atheris || { \
+	  echo "atheris has no wheel for $$($(BIN)/python --version) on $$(uname -sm). Take another Python: make clean dev PYTHON=..."; \
+	  echo "The same targets without a guided search: $(BIN)/python -m pytest tests/fuzzing"; exit 1; } >&2
+	@PYTHONPATH=build/atheris $(BIN)/python -m tests.fuzzing $(or $(SECONDS),60) $(TARGETS)
+
 .PHONY: format
 format: dev ## format, and repair what ruff can repair
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -47,98 +47,34 @@ STOCK_ALONE = "stock-with-1"
 _STOCK = frozenset({"stock"})
 _LARGE_S3, _SMALL_S3 = {"s5cmd": 1.0, STOCK_ALONE: 0.4, "stock": 0.4}, {"s5cmd": 1.2, "stock": 0.15}
 _LOCAL = {"cp": 2.5, "stock": 0.25}
+_PLACES = {"s3": ("", ""), "tls": ("tls-", "TLS: "), "local": ("local-", "local: ")}
+_FILES = {"large": "2 GiB in 4 SSTables", "small": "20,000 files"}
+
+
+def _row(place: str, files: str, verb: str, goals: Mapping[str, float]) -> Row:
+    """What is large is about the processor too; so many small files take stock so long that it runs once."""
+    key, title = _PLACES[place]
+    if verb == "again":
+        key, title, slow = f"{key}nothing-new", f"{title}{_FILES[files]}, nothing new", frozenset[str]()
+    else:
+        key, title = f"{key}{files}-{verb}", f"{title}{_FILES[files]}, {verb}"
+        slow = _STOCK & goals.keys() if files == "small" else frozenset()
+    return Row(key=key, title=title, verb=verb, place=place, files=files, goals=goals, slow=slow, cpu=files == "large")
+
 
 ROWS = (
-    Row(
-        key="large-up",
-        title="2 GiB in 4 SSTables, up",
-        verb="up",
-        place="s3",
-        files="large",
-        goals=_LARGE_S3,
-        cpu=True,
-    ),
-    Row(
-        key="large-down",
-        title="2 GiB in 4 SSTables, down",
-        verb="down",
-        place="s3",
-        files="large",
-        goals=_LARGE_S3,
-        cpu=True,
-    ),
-    Row(key="small-up", title="20,000 files, up", verb="up", place="s3", files="small", goals=_SMALL_S3, slow=_STOCK),
-    Row(
-        key="small-down",
-        title="20,000 files, down",
-        verb="down",
-        place="s3",
-        files="small",
-        goals=_SMALL_S3,
-        slow=_STOCK,
-    ),
-    Row(
-        key="nothing-new",
-        title="20,000 files, nothing new",
-        verb="again",
-        place="s3",
-        files="small",
-        goals={"s5cmd": 1.2, "stock": 1.0},
-    ),
-    Row(
-        key="tls-large-up",
-        title="TLS: 2 GiB in 4 SSTables, up",
-        verb="up",
-        place="tls",
-        files="large",
-        goals={"s5cmd": 1.0},
-        cpu=True,
-    ),
-    Row(key="tls-small-up", title="TLS: 20,000 files, up", verb="up", place="tls", files="small", goals={"s5cmd": 1.2}),
-    Row(
-        key="local-large-up",
-        title="local: 2 GiB in 4 SSTables, up",
-        verb="up",
-        place="local",
-        files="large",
-        goals=_LOCAL,
-        cpu=True,
-    ),
-    Row(
-        key="local-large-down",
-        title="local: 2 GiB in 4 SSTables, down",
-        verb="down",
-        place="local",
-        files="large",
-        goals=_LOCAL,
-        cpu=True,
-    ),
-    Row(
-        key="local-small-up",
-        title="local: 20,000 files, up",
-        verb="up",
-        place="local",
-        files="small",
-        goals=_LOCAL,
-        slow=_STOCK,
-    ),
-    Row(
-        key="local-small-down",
-        title="local: 20,000 files, down",
-        verb="down",
-        place="local",
-        files="small",
-        goals=_LOCAL,
-        slow=_STOCK,
-    ),
-    Row(
-        key="local-nothing-new",
-        title="local: 20,000 files, nothing new",
-        verb="again",
-        place="local",
-        files="small",
-        goals={"stock": 1.0},
-    ),
+    _row("s3", "large", "up", _LARGE_S3),
+    _row("s3", "large", "down", _LARGE_S3),
+    _row("s3", "small", "up", _SMALL_S3),
+    _row("s3", "small", "down", _SMALL_S3),
+    _row("s3", "small", "again", {"s5cmd": 1.2, "stock": 1.0}),
+    _row("tls", "large", "up", {"s5cmd": 1.0}),
+    _row("tls", "small", "up", {"s5cmd": 1.2}),
+    _row("local", "large", "up", _LOCAL),
+    _row("local", "large", "down", _LOCAL),
+    _row("local", "small", "up", _LOCAL),
+    _row("local", "small", "down", _LOCAL),
+    _row("local", "small", "again", {"stock": 1.0}),
 )
 
 

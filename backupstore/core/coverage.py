@@ -12,33 +12,23 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from backupstore.core.replication import Replication
 from backupstore.core.tokenmap import Tokenmap
 
-# What is never closed goes on to the end, so that no text takes longer than its length.
-_TOKEN = re.compile(
-    r"--[^\n]*|//[^\n]*|/\*(?:[^*]+|\*(?!/))*(?:\*/)?"
-    r"|\$\$(?:[^$]+|\$(?!\$))*(?:\$\$)?"
-    r"|(?P<text>'(?:[^']+|'')*'?)|(?P<name>\"(?:[^\"]+|\"\")*\"?)|(?P<word>[A-Za-z0-9_.+-]+)|(?P<mark>[^\s])"
-)
 _FACTOR = re.compile(r"([0-9]{1,6})(?:/([0-9]{1,6}))?")
 _NOBODYS = frozenset({"LocalStrategy"})
 _EVERYBODYS = frozenset({"EverywhereStrategy"})
 _FACTOR_OPTION = "replication_factor"
 _NAMED = 8
+_MOST_STEPS = 1 << 28
+"""So many nodes are looked at to place one keyspace; a ring of a thousand nodes with 256 tokens each needs less."""
 NEVER_SHIPPED = frozenset({"system_traces"})
 """Keyspaces that no backup holds: what happened lately, and nothing that anybody restores."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replication:
-    """A keyspace's strategy, without its package, and its options in the schema's order."""
-
-    strategy: str
-    options: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +63,6 @@ class _Placed:
 
 class _UnknownError(Exception):
     """Why nobody can tell where the replicas are."""
-
-
-def replications(schema: str) -> dict[str, Replication]:
-    """Each keyspace of a schema's text, in its order. One without a replication that can be read has an empty strategy."""
-    found: dict[str, Replication] = {}
-    for words in _statements(schema):
-        upper = [word.upper() for word in words[:5]]
-        if upper[:2] != ["CREATE", "KEYSPACE"]:
-            continue
-        at = 5 if upper[2:] == ["IF", "NOT", "EXISTS"] else 2
-        if at < len(words):
-            found[_plain(words[at])] = _replication(words[at + 1 :])
-    return found
 
 
 def gaps(holders: Sequence[Holder]) -> tuple[Gap, ...]:
@@ -206,17 +183,21 @@ def _walk(owners: Sequence[tuple[int, str]], racks: Mapping[str, str], factor: i
     number = len({name for _, name in owners})
     wanted = min(factor, number)
     repeats_allowed = factor - len({racks[name] for _, name in owners})
-    holders = []
-    for start in range(len(owners)):
+    # The nodes as they come first from a token on: a later token of one that was left out changes nothing.
+    following: OrderedDict[str, None] = OrderedDict()
+    for _, name in reversed(owners):
+        following[name] = None
+        following.move_to_end(name, last=False)
+    holders, steps = [], 0
+    for _, owner in reversed(owners):
+        following.move_to_end(owner, last=False)
         found: list[str] = []
         met: set[str] = set()
         repeats = repeats_allowed
-        for step in range(len(owners)):
+        for name in following:
             if len(found) == wanted:
                 break
-            name = owners[(start + step) % len(owners)][1]
-            if name in found:
-                continue
+            steps += 1
             if racks[name] not in met:
                 met.add(racks[name])
             elif repeats > 0:
@@ -225,7 +206,9 @@ def _walk(owners: Sequence[tuple[int, str]], racks: Mapping[str, str], factor: i
                 continue
             found.append(name)
         holders.append(tuple(found[:full]))
-    return _Placed([token for token, _ in owners], holders)
+        if steps > _MOST_STEPS:
+            raise _UnknownError("its nodes stand so unevenly in racks that it would take too long to tell")
+    return _Placed([token for token, _ in owners], holders[::-1])
 
 
 def _factor(text: str) -> tuple[int, int]:
@@ -235,38 +218,3 @@ def _factor(text: str) -> tuple[int, int]:
         raise _UnknownError(f"its replication factor, {text[:40]!r}, is no number")
     factor, transient = int(match[1]), int(match[2] or 0)
     return factor, max(0, factor - transient)
-
-
-def _statements(schema: str) -> Iterator[list[str]]:
-    """The words of each statement; texts and quoted names with their quotes, comments left out."""
-    words: list[str] = []
-    for match in _TOKEN.finditer(schema):
-        if match.lastgroup is None:
-            continue
-        if match[0] == ";":
-            yield words
-            words = []
-        else:
-            words.append(match[0])
-    yield words
-
-
-def _plain(word: str) -> str:
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
-
-
-def _replication(words: Sequence[str]) -> Replication:
-    """From ``WITH replication = {'class': …}``; an empty strategy where there is none."""
-    try:
-        start = [word.lower() for word in words].index("replication")
-        inner = words[words.index("{", start) + 1 : words.index("}", start)]
-    except ValueError:
-        return Replication("")
-    pairs = [(inner[at], inner[at + 2]) for at in range(0, len(inner) - 2, 4) if inner[at + 1] == ":"]
-    values = {_text(name): _text(value) for name, value in pairs}
-    strategy = values.pop("class", "").rpartition(".")[2]
-    return Replication(strategy, tuple(values.items()))
-
-
-def _text(word: str) -> str:
-    return word[1:-1].replace("''", "'") if word.startswith("'") else word

@@ -27,6 +27,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
+_CLOSING = frozenset('"]}')
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -110,7 +111,7 @@ class Window:
             except ValueError as error:
                 problem = f"a value is no JSON: {error}"
             # A number at the very end of the text may go on.
-            complete = end > 0 and (end < len(self._text) or self._ended)
+            complete = end > 0 and (end < len(self._text) or self._ended or self._text[end - 1] in _CLOSING)
             if (end if complete else len(self._text)) - self._at > LIMIT:
                 self.fail(f"a value is no JSON, or longer than {LIMIT} characters")
             if complete:

@@ -14,7 +14,7 @@ from backupstore.core.keys import AnnouncedKey, DataKey, Key, LatestKey, MetaKey
 from backupstore.core.layout import ANNOUNCED, NO_PREFIX, NODE_DATA_FOLDERS, OWN_AREAS, Layout
 
 _ROW = re.compile(r"(tokenmap|schema|manifest)_(.+)\.(?:json|cql)|(differential|incremental)_(.+)")
-_STAMP = re.compile(r"(started|finished)_(.+)_([0-9]{1,12})\.timestamp")
+_STAMP = re.compile(r"(started|finished)_(.+)_(0|[1-9][0-9]{0,11})\.timestamp")
 
 
 def parse(key: str) -> Parsed | None:

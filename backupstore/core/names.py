@@ -22,6 +22,7 @@ _TABLE_FOLDER = re.compile(r"[A-Za-z0-9_]{1,222}(-[0-9a-f]{32})?")
 _INDEX_FOLDER = re.compile(r"\.[A-Za-z0-9_]{1,222}")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,254}")
 
+_SHOWN = 300
 _WORDS = ("differential", "incremental", "tokenmap", "schema", "manifest", "started", "finished")
 _MANGLED = (".json", ".cql", ".txt", ".timestamp")
 
@@ -75,7 +76,7 @@ def check_backup_name(name: str) -> str:
     problems = backup_name_problems(name)
     if problems:
         raise Refused(
-            f"'{name}' cannot be the name of a backup: {'; '.join(problems)}.",
+            f"{name[:_SHOWN]!r} cannot be the name of a backup: {'; '.join(problems)}.",
             hint="Choose a fixed-width name such as the default, 202611230215 (UTC, year to minute).",
             operation="name",
         )
@@ -103,7 +104,7 @@ def check_node_name(name: str, prefix: str = "") -> str:
     problems = node_name_problems(name, prefix)
     if problems:
         raise Refused(
-            f"'{name}' cannot be the name of a node in the bucket: {'; '.join(problems)}.",
+            f"{name[:_SHOWN]!r} cannot be the name of a node in the bucket: {'; '.join(problems)}.",
             hint="Set 'fqdn' in the [storage] section of medusa.ini, or --fqdn.",
             operation="name",
         )

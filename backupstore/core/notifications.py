@@ -1,4 +1,4 @@
-"""What S3, and what speaks like it, sends when an object changed; every form of it becomes ``ObjectEvent``.
+"""What S3, what speaks like it, and Google's storage send when an object changed; every form of it becomes ``ObjectEvent``.
 
     S3, MinIO, Ceph RGW, versitygw   {"Records": [{"eventName": …, "s3": {"bucket": {"name"}, "object": {"key"}}}]}
     MinIO, beside its Records        {"EventName": …, "Key": "bucket/key"}
@@ -6,6 +6,7 @@
     SNS                              {"Type": "Notification", "Message": "<any of these>"}, or Records with "Sns"
     SQS                              {"Records": [{"body": "<any of these>"}]}
     a list                           of any of these
+    GCS                              attributes of a Pub/Sub message: eventType, bucketId, objectId
 
 Only the key is needed, and the bucket's name to tell others' keys from ours. S3, MinIO and Ceph write keys URL-encoded,
 EventBridge and versitygw as they are: since an event only says where to look, each way to read a key is an event.
@@ -20,13 +21,14 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from backupstore.core.events import Kind, ObjectEvent
+from backupstore.core.shown import excerpt
 
 _DEPTH = 6  # SQS around SNS around S3 is 4
-_SHOWN = 120
 _TEST = "s3:TestEvent"
 # Whoever looks because of an event reads objects: an event for each read would never end.
 _READING = "Accessed"
 _REMOVAL = ("Removed", "Deleted", "Expiration")
+_GONE_AT_GOOGLE = frozenset({"OBJECT_DELETE", "OBJECT_ARCHIVE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ def read_notification(message: object, bucket: str = "") -> Notified:
 def read_notification_text(text: object, bucket: str = "") -> Notified:
     """``read_notification`` of JSON that has not been read yet: text, or bytes."""
     return _sorted_out(_read_text(text, _DEPTH), bucket)
+
+
+def read_google_notification(attributes: Mapping[str, str], bucket: str = "") -> Notified:
+    """``read_notification`` of the attributes of a message that Google's storage has published."""
+    return _sorted_out(_of_google(attributes), bucket)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +94,12 @@ def _plain(bucket: str) -> str:
 
 def _read_text(text: object, depth: int) -> Iterator[_Found]:
     if not isinstance(text, str | bytes):
-        yield f"is no text: {_shown(text)}"
+        yield f"is no text: {excerpt(text)}"
         return
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        yield f"is no JSON: {_shown(text)}"
+        yield f"is no JSON: {excerpt(text)}"
         return
     yield from _read(message, depth)
 
@@ -119,7 +126,7 @@ def _read(message: Any, depth: int) -> Iterator[_Found]:  # noqa: ANN401 -- any 
         case {"Event": what} if what == _TEST:
             return
         case _:
-            yield f"is no event of an object: {_shown(message)}"
+            yield f"is no event of an object: {excerpt(message)}"
 
 
 def _record(name: object, record: object, *, encoded: bool) -> Iterator[_Found]:
@@ -132,7 +139,7 @@ def _record(name: object, record: object, *, encoded: bool) -> Iterator[_Found]:
                 case _:
                     yield from _changed(name, "", key, encoded=encoded)
         case _:
-            yield f"names no key: {_shown(record)}"
+            yield f"names no key: {excerpt(record)}"
 
 
 def _minio(message: Mapping[Any, Any]) -> Iterator[_Found]:
@@ -143,7 +150,16 @@ def _minio(message: Mapping[Any, Any]) -> Iterator[_Found]:
             if key:
                 yield from _changed(name, bucket, key, encoded=False)
             else:
-                yield f"names no key: {_shown(message)}"
+                yield f"names no key: {excerpt(message)}"
+
+
+def _of_google(attributes: Mapping[str, str]) -> Iterator[_Found]:
+    """Of a change of metadata alone nothing follows; a version that is archived is no longer what the key holds."""
+    kind, key = attributes.get("eventType", ""), attributes.get("objectId", "")
+    if not (kind.startswith("OBJECT_") and key):
+        yield f"is no event of an object: {excerpt(dict(attributes))}"
+    elif kind != "OBJECT_METADATA_UPDATE":
+        yield _Changed(attributes.get("bucketId", ""), "removed" if kind in _GONE_AT_GOOGLE else "created", (key,))
 
 
 def _changed(name: object, bucket: str, key: str, *, encoded: bool) -> Iterator[_Found]:
@@ -152,9 +168,3 @@ def _changed(name: object, bucket: str, key: str, *, encoded: bool) -> Iterator[
         kind: Kind = "removed" if any(word in said for word in _REMOVAL) else "created"
         ways = (key, unquote(key), unquote_plus(key)) if encoded else (key,)
         yield _Changed(bucket, kind, tuple(dict.fromkeys(ways)))
-
-
-def _shown(value: object) -> str:
-    """The beginning, for a log: printable, and on one line."""
-    text = value.decode(errors="replace") if isinstance(value, bytes) else value
-    return ascii(text if isinstance(text, str) else repr(value))[: _SHOWN + 2]

@@ -88,10 +88,11 @@ def check_sstable(
 def _wrong_digest(digest: str | None, data_crc32: int | None) -> list[Problem]:
     if digest is None:
         return []
-    if re.fullmatch(r"[0-9]{1,10}", digest.strip(), re.ASCII) is None:
+    number = digest.strip()
+    if re.fullmatch(r"[0-9]{1,10}", number, re.ASCII) is None:
         return [Problem(Severity.CORRUPT, DIGEST, f"{DIGEST} does not hold a number")]
-    if data_crc32 is not None and data_crc32 != int(digest):
-        return [Problem(Severity.CORRUPT, DATA, f"{DATA} has the CRC {data_crc32}, {DIGEST} says {int(digest)}")]
+    if data_crc32 is not None and data_crc32 != int(number):
+        return [Problem(Severity.CORRUPT, DATA, f"{DATA} has the CRC {data_crc32}, {DIGEST} says {int(number)}")]
     return []
 
 

@@ -8,9 +8,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from backupstore.core.shown import harmless
+from backupstore.core.sizes import human_size
 from backupstore.ports import Clock
 from shipper.cli.logs import log
-from shipper.cli.sizes import human_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -104,7 +105,7 @@ def discard_output() -> None:
 
 def out(text: str) -> None:
     """A result, on stdout."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(harmless(text) + "\n")
     sys.stdout.flush()
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TextIO
 
+from backupstore.core.shown import harmless
 from backupstore.errors import BackupError, Misconfigured
 from backupstore.settings import LoggingSettings
 from shipper.cli.logfile import LogFile
@@ -138,7 +139,7 @@ class _Text(logging.Formatter):
     """A line; below it, what to do next."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = harmless(super().format(record))
         hint = _hint_of(record)
         return f"{text}\n  → {hint}" if hint else text
 

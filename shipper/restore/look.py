@@ -8,13 +8,13 @@ from pathlib import Path
 from backupstore.core import layout as grammar
 from backupstore.core import tokenmap
 from backupstore.core.documents import Damaged, Hold, decode, encode
+from backupstore.core.shown import printable
 from backupstore.errors import BackupError, Corrupt, Denied, NodeTrouble, NotFound, Refused
 from shipper.cassandra.port import Identity
 from shipper.intent import Found
 from shipper.meta import body_of, find, read_condemned
 from shipper.progress import Progress
 from shipper.restore.plan import Backup, Here
-from shipper.restore.schema_text import printable
 from shipper.site import Site
 
 _HOLD_DAYS = 7.0

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from backupstore.core.shown import printable
+
 SYSTEM_KEYSPACES = frozenset(
     {
         "system",
@@ -56,11 +58,6 @@ def _name(body: str) -> str:
     head = " ".join(body[:_HEAD].split())
     match = _NAME.match(head)
     return printable(match[1] if match else head[:60])
-
-
-def printable(text: str) -> str:
-    """Without what could play tricks on a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def differences(backup: str, live: str) -> tuple[str, ...]:

@@ -11,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backupstore.core.events import Subject, subjects
-from backupstore.core.notifications import Notified, read_notification, read_notification_text
+from backupstore.core.notifications import (
+    Notified,
+    read_google_notification,
+    read_notification,
+    read_notification_text,
+)
 
 KEY = "p/n1/b/meta/manifest.json"
 N1 = Subject("p", "n1", "b")
@@ -263,3 +268,46 @@ def test_a_key_is_found_whether_it_was_encoded_or_not(key: str) -> None:
     clean = key.encode(errors="replace").decode()
     for written in (clean, quote(clean), quote_plus(clean), quote(clean, safe="")):
         assert clean in {event.key for event in read_notification(record(written)).events}
+
+
+def of_google(kind: str = "OBJECT_FINALIZE", key: str = KEY, bucket: str = "backups") -> dict[str, str]:
+    """The attributes of a message as Google's storage publishes it."""
+    return {
+        "notificationConfig": "projects/_/buckets/backups/notificationConfigs/1",
+        "eventType": kind,
+        "payloadFormat": "NONE",
+        "bucketId": bucket,
+        "objectId": key,
+        "objectGeneration": "1700000000000000",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("OBJECT_FINALIZE", ["created"]),
+        ("OBJECT_DELETE", ["removed"]),
+        ("OBJECT_ARCHIVE", ["removed"]),
+        ("OBJECT_METADATA_UPDATE", []),
+    ],
+)
+def test_what_google_says_happened(kind: str, said: list[str]) -> None:
+    notified = read_google_notification(of_google(kind), "backups")
+    assert [event.kind for event in notified.events] == said
+    assert [event.key for event in notified.events] == [KEY] * len(said)
+    assert notified.unreadable == ()
+
+
+def test_google_writes_keys_as_they_are() -> None:
+    key = "p/n1/b+1 %2F/meta/manifest.json"
+    assert [event.key for event in read_google_notification(of_google(key=key)).events] == [key]
+
+
+def test_another_bucket_of_googles_is_told_and_left_out() -> None:
+    assert read_google_notification(of_google(), "other") == Notified(elsewhere=frozenset({"backups"}))
+
+
+@pytest.mark.parametrize("attributes", [{}, {"eventType": "OBJECT_FINALIZE"}, {"objectId": "a"}, of_google("TRANSFER")])
+def test_a_message_that_is_not_of_googles_storage_is_told(attributes: dict[str, str]) -> None:
+    (line,) = read_google_notification(attributes).unreadable
+    assert "is no event of an object" in line

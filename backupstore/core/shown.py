@@ -1,0 +1,33 @@
+"""What others wrote, as it may be shown to people: in a message, in a log, on a terminal."""
+
+from __future__ import annotations
+
+import re
+
+_SAID = 500
+_EXCERPT = 120
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """Without what could play tricks on a terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def one_line(text: str, most: int = _SAID) -> str:
+    """The beginning of it, so many characters at most, as a part of one line."""
+    return printable(" ".join(text[:most].split()))
+
+
+def excerpt(value: object) -> str:
+    """The beginning of a message that makes no sense: ASCII, and on one line."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
+    try:
+        return ascii(text if isinstance(text, str) else repr(value))[: _EXCERPT + 2]
+    except RecursionError:  # whoever read it may have had more room than there is here
+        return "a value that is nested too deeply"
+
+
+def harmless(text: str) -> str:
+    """As it is, but for what a terminal would obey: that is written as JSON writes it, and so may be JSON."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
