@@ -2,6 +2,7 @@
 
     BackupError
     ├── Retryable       the same call may work later             (timeout, throttled, connection lost)
+    │   └── OutOfTime   the time that this process was given is over; another one goes on
     ├── NotFound        there is nothing at that key
     ├── Conflict        somebody else got there first            (create-only, compare-and-swap)
     ├── Denied          the store or the system forbids it; a person must act
@@ -38,6 +39,10 @@ class BackupError(Exception):
 
 class Retryable(BackupError):
     """The same call may work later."""
+
+
+class OutOfTime(Retryable):
+    """The time that this process was given is over."""
 
 
 class NotFound(BackupError):

@@ -1,4 +1,4 @@
-"""What the operations need from the outside world, in our words: the object store and the clock.
+"""What the operations need from the outside world, in our words: the object store, queues, metrics and the clock.
 
 The contract of ``ObjectStore`` is what the conformance suite checks on every store; how S3, GCS, libcloud and a
 directory keep it is in ``docs/decisions/0001-object-store-port.md``. Keys are full object keys, prefix included:
@@ -124,6 +124,14 @@ class Metrics(Protocol):
 
     def send(self, samples: Sequence[Sample]) -> bool:
         """Everything that one command has to tell, at once. False when it is known not to have arrived. Never raises."""
+        ...
+
+
+class WorkQueue(Protocol):
+    """Where work items go (``core.work``). Whatever takes them out may get each of them more than once, and in any order."""
+
+    def send(self, texts: Sequence[str]) -> None:
+        """Put each text in the queue as one message. Retryable, Denied; some of them may have got there all the same."""
         ...
 
 

@@ -10,9 +10,13 @@ versions are nothing but a hash of the content, as ETags are.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -28,6 +32,7 @@ class _Ended(BaseException):
 class _Actor:
     act: Callable[[], None]
     turn: threading.Lock = field(default_factory=threading.Lock)
+    wakes: int = 0
 
 
 class Stepper:
@@ -47,6 +52,7 @@ class Stepper:
         self._idleness, self._acts = self.random.choice(((0.3, 1), (0.1, 4), (0.05, 12)))
         self._live: list[_Actor] = []
         self._current: _Actor | None = None
+        self._steps = 0
         self._over = threading.Lock()
         self._failure: BaseException | None = None
 
@@ -54,14 +60,15 @@ class Stepper:
         """Run the actors to their end. The first error of any of them ends all, and is raised here."""
         self._live = [_Actor(act) for act in actors]
         self._over.acquire()
-        threads = [threading.Thread(target=self._play, args=(actor,), daemon=True) for actor in self._live]
-        for actor, thread in zip(self._live, threads, strict=True):
-            actor.turn.acquire()
-            thread.start()
-        self._pass_on()
-        self._over.acquire()
-        for thread in threads:
-            thread.join()
+        with _on_one_processor():
+            threads = [threading.Thread(target=self._play, args=(actor,), daemon=True) for actor in self._live]
+            for actor, thread in zip(tuple(self._live), threads, strict=True):
+                actor.turn.acquire()
+                thread.start()
+            self._pass_on()
+            self._over.acquire()
+            for thread in threads:
+                thread.join()
         self._over.release()
         if self._failure:
             raise self._failure
@@ -70,7 +77,9 @@ class Stepper:
         """Called by the running actor: perhaps another one goes on first."""
         if self._failure:
             raise _Ended
-        if self._idle and self.random.random() < self._idleness:
+        chance = self.random.random
+        self._steps += 1
+        if self._idle and chance() < self._idleness:
             for _ in range(self.random.randint(1, self._acts)):
                 self._idle()
         here = self._current
@@ -79,8 +88,19 @@ class Stepper:
             return
         if self._until_sleep == 0:
             self._asleep = here
-        elif self.random.random() > self._restlessness:
+        elif chance() > self._restlessness:
             return
+        self._hand_on(here)
+
+    def pause(self, steps: int) -> None:
+        """Called by the running actor: the others go on first, for so many steps of theirs."""
+        self.step()
+        here = self._current
+        if here is not None and len(self._live) > 1:
+            here.wakes = self._steps + steps
+            self._hand_on(here)
+
+    def _hand_on(self, here: _Actor) -> None:
         there = self._next()
         if there is not here:
             self._current = there
@@ -90,8 +110,11 @@ class Stepper:
                 raise _Ended
 
     def _next(self) -> _Actor:
-        awake = [actor for actor in self._live if actor is not self._asleep]
-        return self.random.choice(awake or self._live)
+        live = [actor for actor in self._live if actor is not self._asleep] or self._live
+        awake = [actor for actor in live if actor.wakes <= self._steps]
+        if not awake:
+            return min(live, key=lambda actor: actor.wakes)
+        return awake[int(self.random.random() * len(awake))]
 
     def _play(self, actor: _Actor) -> None:
         actor.turn.acquire()
@@ -112,6 +135,20 @@ class Stepper:
         else:
             self._current = None
             self._over.release()
+
+
+@contextmanager
+def _on_one_processor() -> Iterator[None]:
+    """Only one actor runs at a time: handing on takes a tenth of the time when no other processor has to wake up for it."""
+    if sys.platform != "linux":
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {ctypes.CDLL(None).sched_getcpu()})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 class Around:

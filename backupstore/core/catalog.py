@@ -19,9 +19,9 @@ D = TypeVar("D", bound=Own)
 
 
 def content(document: D) -> D:
-    """What two writers who saw the same bucket agree on: the document without ``revision`` and ``checked``."""
+    """What two writers who saw the same bucket agree on: the document without what tells of its writing."""
     fields = type(document).model_fields
-    blank = {"revision": "", "checked": 0.0}
+    blank = {"revision": "", "checked": 0.0, "looked": 0.0, "repaired": 0}
     return document.model_copy(update={name: value for name, value in blank.items() if name in fields})
 
 
@@ -76,6 +76,7 @@ def line_of(document: ClusterBackup, roster: int = 0) -> Line | None:
         roster=roster,
         corrupt=sum(fact.corrupt for fact in counted),
         verified=last_verification(document.verified),
+        levels=document.verified,
     )
 
 
@@ -89,7 +90,7 @@ def last_verification(verified: Iterable[Verification]) -> Verification | None:
 
 def lines_of(head: Head, node: str) -> tuple[Line, ...]:
     """The lines that hold a backup of that node."""
-    return tuple(line for line in head.backups if node in _roster(head, line))
+    return tuple(line for line in head.backups if node in nodes_of(head, line))
 
 
 def unread(head: Head, documents: Mapping[str, ClusterBackup | None]) -> frozenset[str]:
@@ -100,14 +101,14 @@ def unread(head: Head, documents: Mapping[str, ClusterBackup | None]) -> frozens
     """
     lost = {node for node, latest in head.latest.items() if _is_lost(node, latest, documents)}
     return frozenset(
-        line.name for line in head.backups if line.name not in documents and not lost.isdisjoint(_roster(head, line))
+        line.name for line in head.backups if line.name not in documents and not lost.isdisjoint(nodes_of(head, line))
     )
 
 
 def with_lines(head: Head, documents: Mapping[str, ClusterBackup | None]) -> Head:
     """The head with these documents as they are now, those of ``unread`` among them; None for one that is not there."""
     lines: dict[str, tuple[Line, Roster]] = {
-        line.name: (line, _roster(head, line)) for line in head.backups if line.name not in documents
+        line.name: (line, nodes_of(head, line)) for line in head.backups if line.name not in documents
     }
     for name, document in documents.items():
         line = line_of(document) if document else None
@@ -138,7 +139,8 @@ def _state(judged: Complete | Waiting, counted: list[NodeFact]) -> State:
     return "partial" if any(fact.partial for fact in counted) else "complete"
 
 
-def _roster(head: Head, line: Line) -> Roster:
+def nodes_of(head: Head, line: Line) -> Roster:
+    """The nodes that have a node backup of that name, those given up left out."""
     return head.rosters[line.roster] if line.roster < len(head.rosters) else ()
 
 

@@ -85,6 +85,14 @@ def is_stock_at_work(seen: Seen, *, now: float, grace: float) -> bool:
     return seen.is_stocks and now - seen.begun <= grace
 
 
+def sees_late(latest: Attempt | None) -> bool:
+    """Whether the shipper of this attempt may have been shown the bucket without what was condemned just before.
+
+    Of an attempt that cannot be read nobody knows.
+    """
+    return latest is None or latest.cached_mount
+
+
 def may_execute(*, created: float, now: float, grace: float) -> bool:
     """Whether a document of that age may still be carried out."""
     return now - created <= grace / 2

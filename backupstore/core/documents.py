@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from backupstore.core.shown import one_line
 from backupstore.errors import Corrupt
 
 FORMAT: Literal[1] = 1
@@ -20,9 +21,9 @@ Level = Literal["listing", "structure", "content"]
 
 
 class Value(BaseModel):
-    """A frozen value that keeps what it does not know."""
+    """A frozen value that keeps what it does not know. Its numbers are such that one can reckon with them."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
 
 
 class Own(Value):
@@ -58,6 +59,7 @@ class Attempt(Own):
     shipper_version: str
     snapshot: str
     condemned_seen: tuple[str, ...] = ()
+    cached_mount: bool = False
 
     @property
     def partial(self) -> bool:
@@ -112,13 +114,14 @@ class Hold(Own):
 
 
 class Condemned(Own):
-    """``index/condemned/F/<run>-<random>.json``."""
+    """``index/condemned/F/<run>-<random>.json``. ``rests``: those of ``backups`` that had lost their intent already."""
 
     revision: str
     run: str
     node: str
     created: float
     backups: tuple[str, ...] = ()
+    rests: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
 
 
@@ -150,11 +153,12 @@ class Findings(Own):
 
 
 class Verification(Value):
-    """When a cluster backup was last verified on a level, and whether all was good."""
+    """When a cluster backup was last verified on a level, and whether all was good. ``subset`` as in ``Findings``."""
 
     at: float
     level: str
     ok: bool
+    subset: str | None = None
 
 
 class Place(Value):
@@ -213,6 +217,7 @@ class Line(Value):
     roster: int
     corrupt: int = 0
     verified: Verification | None = None
+    levels: tuple[Verification, ...] = ()
 
 
 class Latest(Value):
@@ -227,6 +232,8 @@ class Head(Own):
 
     revision: str
     checked: float
+    looked: float = 0.0
+    repaired: int = 0
     rosters: tuple[tuple[str, ...], ...] = ()
     backups: tuple[Line, ...] = ()
     latest: dict[str, Latest] = Field(default_factory=dict)
@@ -246,7 +253,8 @@ def decode(kind: type[D], body: bytes, key: str) -> D:
         return kind.model_validate_json(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
+        # Names in it are the document's own, and anybody's.
+        where = one_line(".".join(str(part) for part in first["loc"])) or "document"
         hint = (
             "It was written by a newer medusa-shipper: upgrade this one."
             if first["loc"] == ("format",)

@@ -44,7 +44,19 @@ META_FILES = (
 )
 """What may lie in a meta folder beside the attempts."""
 OWN_AREAS = frozenset(
-    {"accepted_rings", "catalog", "commands", "condemned", "findings", "holds", "jobs", "purges", "reports"}
+    {
+        "accepted_rings",
+        "catalog",
+        "commands",
+        "condemned",
+        "findings",
+        "holds",
+        "jobs",
+        "purged",
+        "purges",
+        "reports",
+        "verifying",
+    }
 )
 """Folders of our documents below ``index/``."""
 NODE_DATA_FOLDERS = frozenset({"data", "data-v"})
@@ -181,6 +193,18 @@ class Layout:
         """The record of one purge."""
         return f"{self.purges()}{run}.json"
 
+    def all_purge_answers(self) -> str:
+        """Folder of what workers have done for purges that are not over yet; one folder for each run."""
+        return f"{self.root}index/purged/"
+
+    def purge_answers(self, run: str) -> str:
+        """Folder of what workers have done for one purge."""
+        return f"{self.all_purge_answers()}{run}/"
+
+    def purge_answer(self, run: str, node: str) -> str:
+        """What workers have done of one node's work."""
+        return f"{self.purge_answers(run)}{node}.json"
+
     def accepted_rings(self) -> str:
         """Folder of the rings that an operator accepted although they are smaller."""
         return f"{self.root}index/accepted_rings/"
@@ -212,6 +236,30 @@ class Layout:
     def finding(self, backup: str, level: str) -> str:
         """What the last verification on a level found."""
         return f"{self.findings(backup)}{level}.json"
+
+    def all_rounds(self) -> str:
+        """Folder of the verifications that are under way; one folder for each round."""
+        return f"{self.root}index/verifying/"
+
+    def round(self, name: str) -> str:
+        """Folder of one round."""
+        return f"{self.all_rounds()}{name}/"
+
+    def round_plan(self, name: str) -> str:
+        """What a round is about."""
+        return f"{self.round(name)}plan.json"
+
+    def round_part(self, name: str, backup: str, node: str, piece: str) -> str:
+        """What was found in a piece of one node backup; ``piece`` without a slash."""
+        return f"{self.round(name)}parts/{backup}/{node}/{piece}.json"
+
+    def round_parts(self, name: str, backup: str) -> str:
+        """Folder of all that was found about one cluster backup."""
+        return f"{self.round(name)}parts/{backup}/"
+
+    def round_mark(self, name: str, backup: str) -> str:
+        """Says that all of it stands in the findings of that cluster backup."""
+        return f"{self.round(name)}merged/{backup}"
 
     # --- what doctor writes to see what it may: plain objects in folders of which everybody else reads only folders ---
     def node_probe(self, node: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal["seconds", "bytes", "count"]
-Teller = Literal["backup", "report"]
+Teller = Literal["backup", "report", "purge"]
 Label = Literal["cluster", "node"]
 
 NEVER = 315_365_400.0
@@ -85,6 +85,10 @@ BACKUP_ERROR = Measure(
     _NODE, "backup-error", "count", "backup", "0; 1: the node's backup ended without being good.", _PER_NODE
 )
 
+PURGE_ERROR = Measure(
+    _NODE, "purge-error", "count", "purge", "0; 1: the last purge failed, was braked, or died before it was done."
+)
+
 NODE_AGE = Measure(
     _NODE, "seconds-since-backup", "seconds", "report", "Since the node's last backup was finished.", _PER_NODE
 )
@@ -135,6 +139,13 @@ INDEX_LAG = Measure(
     "report",
     "Since somebody confirmed the list of backups; ten years: there is no list.",
 )
+RECONCILE_REPAIRED = Measure(
+    _OURS,
+    "reconcile-repaired",
+    "count",
+    "report",
+    "Objects of the list of backups, and of stock's index, that the last comparison with the bucket had to repair.",
+)
 PURGE_AGE = Measure(
     _OURS,
     "purge-age-seconds",
@@ -145,6 +156,16 @@ PURGE_AGE = Measure(
 PURGE_FREED = Measure(_OURS, "purge-freed-bytes", "bytes", "report", "What the last purge has deleted so far.")
 PURGE_PENDING = Measure(
     _OURS, "purge-pending-nodes", "count", "report", "Nodes for which the last purge still has something to do."
+)
+PURGE_BRAKED = Measure(
+    _OURS, "purge-braked", "count", "report", "1: the last purge would have deleted too much, and deleted nothing."
+)
+PURGE_BLOCKED = Measure(
+    _OURS,
+    "purge-blocked-nodes",
+    "count",
+    "report",
+    "Nodes of which the last purge could delete nothing: a backup is under way, or a manifest cannot be read.",
 )
 REPORT_TIME = Measure(
     _OURS, "report-time-seconds", "seconds", "report", "When this was told, since 1970: all else is as old as this."
@@ -157,6 +178,7 @@ MEASURES: tuple[Measure, ...] = (
     BACKUP_CORRUPT,
     BACKUP_NEW,
     BACKUP_ERROR,
+    PURGE_ERROR,
     NODE_AGE,
     CLUSTER_AGE,
     NODES_COMPLETE,
@@ -172,9 +194,12 @@ MEASURES: tuple[Measure, ...] = (
     CORRUPT_BACKUPS,
     COMPLETE_BACKUPS,
     INDEX_LAG,
+    RECONCILE_REPAIRED,
     PURGE_AGE,
     PURGE_FREED,
     PURGE_PENDING,
+    PURGE_BRAKED,
+    PURGE_BLOCKED,
     REPORT_TIME,
     REPORT_ERROR,
 )

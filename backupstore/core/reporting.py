@@ -23,7 +23,8 @@ _NO_BACKUP = "TRACKING-ERROR"  # stock's name for a backup where there is none t
 class Report:
     """A cluster at ``now``. ``checked``: when somebody confirmed the catalog; None when there is none to rely on.
 
-    ``complete``, ``verified``: the good ones that finished last; ``latest``: the one that started last, good or not.
+    ``complete``, ``verified``: the good ones that finished last; ``latest``: the one that started last, good or not;
+    ``repaired``: how much the last reconcile had to repair.
     """
 
     now: float
@@ -35,6 +36,7 @@ class Report:
     complete_backups: int
     corrupt_backups: int
     failed_verifications: int
+    repaired: int = 0
 
     def since(self, at: float) -> int:
         """Whole seconds since then; a clock that is behind makes none of them negative."""
@@ -59,6 +61,7 @@ def report_of(head: Head, *, now: float, checked: float | None) -> Report:
         complete_backups=len(complete),
         corrupt_backups=sum(line.corrupt > 0 for line in head.backups),
         failed_verifications=sum(line.verified is not None and not line.verified.ok for line in head.backups),
+        repaired=head.repaired,
     )
 
 
@@ -102,6 +105,7 @@ def samples_of(report: Report, cluster: str, node: str | None = None) -> list[Sa
         Sample(measures.FAILED_VERIFICATIONS, report.failed_verifications, cluster),
         Sample(measures.CORRUPT_BACKUPS, report.corrupt_backups, cluster),
         Sample(measures.COMPLETE_BACKUPS, report.complete_backups, cluster),
+        Sample(measures.RECONCILE_REPAIRED, report.repaired, cluster),
         Sample(measures.INDEX_LAG, NEVER if report.checked is None else report.since(report.checked), cluster),
         Sample(measures.REPORT_TIME, int(report.now), cluster),
         Sample(measures.REPORT_ERROR, 0, cluster),
@@ -126,7 +130,15 @@ def samples_of_purges(newest_first: Sequence[PurgeRecord], cluster: str, *, now:
         Sample(measures.PURGE_AGE, max(0, int(now - done[0])) if done else NEVER, cluster),
         Sample(measures.PURGE_FREED, sum(result.bytes for result in last.results), cluster),
         Sample(measures.PURGE_PENDING, len(last.pending), cluster),
+        Sample(measures.PURGE_BRAKED, int(last.braked), cluster),
+        Sample(measures.PURGE_BLOCKED, len(_last_ended(newest_first).blocked), cluster),
     ]
+
+
+def _last_ended(newest_first: Sequence[PurgeRecord]) -> PurgeRecord:
+    """The last purge that was carried out to its end: what is at work, or was braked, tells nothing of the nodes."""
+    ended = (record for record in newest_first if record.finished is not None and not record.braked)
+    return next(ended, newest_first[0])
 
 
 def _last_finished(lines: list[Line]) -> Line | None:

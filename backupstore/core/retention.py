@@ -227,12 +227,12 @@ class _Court:
         policy = self._policy
         limits = []
         if policy.max_age is not None:
-            limits.append(f"not older than {_days(policy.max_age)} (max_backup_age)")
+            limits.append(f"max_backup_age ({_days(policy.max_age)})")
         if policy.max_count is not None:
-            limits.append(f"not beyond the {policy.max_count} newest complete backups (max_backup_count)")
-        if not limits and self._rules:
-            return "not older than what the keep rules keep"
-        return " and ".join(limits) or "no limit of age or number is set"
+            limits.append(f"max_backup_count ({policy.max_count})")
+        if limits:
+            return f"within {' and '.join(limits)}"
+        return "not older than what the keep rules keep" if self._rules else "no limit of age or number is set"
 
 
 def _moment(one: Candidate) -> tuple[float, str]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -48,7 +49,8 @@ MOST = 1000
 """So many findings are kept, the worst of them; all of them are counted."""
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 _PART = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
-_WHOLE = 100
+_HUNDRED = 100
+_SPLIT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,14 @@ class Tally:
         kept = self._kept.setdefault(found.kind, [])
         if len(kept) < MOST:
             kept.append(found)
+
+    @classmethod
+    def told(cls, counts: Mapping[str, int], findings: Iterable[Found]) -> Tally:
+        """From what was put down of another one: all that counts, and the worst of it."""
+        tally = cls(counts=Counter(counts))
+        for found in findings:
+            tally._kept.setdefault(found.kind, []).append(found)
+        return tally
 
     def merge(self, other: Tally) -> None:
         """All of another one."""
@@ -151,8 +161,62 @@ class Subset:
 
     def takes(self, name: str) -> bool:
         """Whether an SSTable of this name is in it."""
-        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-        return int.from_bytes(digest[:8], "big") % self.of == self.turn
+        return _number(name, 0) % self.of == self.turn
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One of ``of`` parts of the work on one node backup, each looked at by itself. Each SSTable is in exactly one.
+
+    It has nothing to do with any ``Subset``: of the SSTables of every subset, each piece has its share.
+    """
+
+    index: int = 0
+    of: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.index + 1}/{self.of}"
+
+    def takes(self, name: str) -> bool:
+        """Whether an SSTable of this name is in it."""
+        return self.of == 1 or _number(name, 8) % self.of == self.index
+
+    def split(self) -> tuple[Piece, ...]:
+        """Smaller ones that are the same together."""
+        return tuple(Piece(self.index + number * self.of, self.of * _SPLIT) for number in range(_SPLIT))
+
+
+WHOLE = Piece()
+"""All of the work on a node backup in one piece."""
+
+
+def piece_of(text: str) -> Piece:
+    """From ``2/4``. ValueError."""
+    part = _PART.fullmatch(text)
+    if part is None or int(part[1]) > int(part[2]):
+        raise ValueError(f"{text!r} is no piece, such as 2/4")
+    return Piece(int(part[1]) - 1, int(part[2]))
+
+
+def covering(wanted: Piece, done: AbstractSet[Piece]) -> tuple[Piece, ...] | None:
+    """The fewest of the pieces that were looked at that are all of ``wanted``; None while something is missing."""
+    if wanted in done:
+        return (wanted,)
+    if not any(piece.of > wanted.of for piece in done):
+        return None
+    found: list[Piece] = []
+    for smaller in wanted.split():
+        some = covering(smaller, done)
+        if some is None:
+            return None
+        found += some
+    return tuple(found)
+
+
+def _number(name: str, at: int) -> int:
+    """Of eight bytes of its digest, from that one on."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+    return int.from_bytes(digest[at : at + 8], "big")
 
 
 def subset_of(text: str, *, now: float, every: float) -> Subset | None:
@@ -161,9 +225,9 @@ def subset_of(text: str, *, now: float, every: float) -> Subset | None:
     if part and int(part[1]) <= int(part[2]):
         return Subset(int(part[1]) - 1, int(part[2])) if int(part[2]) > 1 else None
     percent = _PERCENT.fullmatch(text)
-    if percent is None or not 0 < float(percent[1]) <= _WHOLE:
+    if percent is None or not 0 < float(percent[1]) <= _HUNDRED:
         raise ValueError(f"{text!r} is neither a percentage, such as 5%, nor a part, such as 3/20")
-    return rotating(float(percent[1]) / _WHOLE, now=now, every=every)
+    return rotating(float(percent[1]) / _HUNDRED, now=now, every=every)
 
 
 def rotating(share: float, *, now: float, every: float) -> Subset | None:

@@ -26,15 +26,15 @@ def list_condemned(store: ObjectStore, layout: Layout, node: str) -> Iterator[Li
         yield Listed(stored.key.removeprefix(folder).removesuffix(".json"), stored)
 
 
-def all_condemned(store: ObjectStore, layout: Layout) -> Iterator[tuple[str, Condemned]]:
-    """The documents of all nodes, each with the node in whose folder it lies. Corrupt when one cannot be read."""
+def all_condemned(store: ObjectStore, layout: Layout) -> Iterator[tuple[str, str, Condemned]]:
+    """The documents of all nodes, each with the node in whose folder it lies, and its name. Corrupt when unreadable."""
     folder = layout.all_condemned()
     for child in store.entries(folder).folders:
         node = child[len(folder) : -1]
-        for _, stored in list_condemned(store, layout, node):
+        for name, stored in list_condemned(store, layout, node):
             document = read_document(store, stored.key)
             if document is not None:
-                yield node, document
+                yield node, name, document
 
 
 def read_document(store: ObjectStore, key: str) -> Condemned | None:

@@ -55,6 +55,14 @@ class Time:
 
 
 @dataclass(slots=True)
+class Freed:
+    """What has been deleted so far."""
+
+    objects: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Deletion:
     """Deletes of one node, and counts."""
 
@@ -62,8 +70,7 @@ class Deletion:
     layout: Layout
     node: str
     time: Time
-    objects: int = 0
-    bytes: int = 0
+    freed: Freed
 
     def delete(self, backups: tuple[str, ...], shared: Iterable[Sized]) -> None:
         """All that lies under these backups' names, and these objects of the shared data. TooLateError."""
@@ -107,8 +114,8 @@ class Deletion:
         while batch := list(islice(rest, BATCH)):
             self.time.check()
             self.store.delete([key for key, _ in batch])
-            self.objects += len(batch)
-            self.bytes += sum(size for _, size in batch)
+            self.freed.objects += len(batch)
+            self.freed.bytes += sum(size for _, size in batch)
 
 
 def _stage(file: str) -> int:

@@ -1,7 +1,8 @@
 """What is being deleted already, by any purge: the condemned documents of all nodes, and what was decided with them.
 
 A condemned document names node backups. Whether the whole cluster backup goes, or only what one of its nodes has given up
-on, stands in the record of the purge that wrote it.
+on, stands in the record of the purge that wrote it. One that a worker wrote after its purge was over stands in that record
+not: it was never carried out, and nothing is deleted because of it.
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ class Doomed:
 def read_doomed(store: ObjectStore, layout: Layout) -> Doomed:
     """Read all condemned documents, and each record that they speak of. Corrupt when one cannot be read."""
     nodes: dict[str, set[str]] = {}
-    records: dict[str, frozenset[str]] = {}
+    records: dict[str, PurgeRecord | None] = {}
     whole = set[str]()
-    for node, document in all_condemned(store, layout):
+    for node, name, document in all_condemned(store, layout):
         if document.backups and document.run not in records:
-            record = read_record(store, layout, document.run)
-            records[document.run] = record.deletes if record else frozenset()
-        for backup in document.backups:
+            records[document.run] = read_record(store, layout, document.run)
+        record = records.get(document.run)
+        if record and record.documents is not None and f"{node}/{name}" not in record.documents:
+            continue
+        for backup in {*document.backups} - {*document.rests}:
             nodes.setdefault(backup, set()).add(node)
-            if backup in records[document.run]:
+            if record and backup in record.deletes:
                 whole.add(backup)
     return Doomed({backup: frozenset(where) for backup, where in nodes.items()}, frozenset(whole))
 

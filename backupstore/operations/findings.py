@@ -48,7 +48,7 @@ def read_verified(store: ObjectStore, layout: Layout, backup: str) -> tuple[Veri
             verified.append(Verification(at=stored.modified, level=level, ok=False))
         else:
             if found is not None:
-                verified.append(Verification(at=found.at, level=level, ok=found.ok))
+                verified.append(Verification(at=found.at, level=level, ok=found.ok, subset=found.subset))
     return tuple(verified)
 
 

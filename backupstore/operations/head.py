@@ -30,9 +30,13 @@ def settle_head(at: Indexing, names: AbstractSet[str]) -> None:
     until_quiet(look, key)
 
 
-def confirm_head(at: Indexing) -> None:
-    """Make all of the head right, and say so in ``checked``."""
+def confirm_head(at: Indexing, *, looked: float | None = None) -> None:
+    """Make all of the head right, and say so in ``checked``, and in ``repaired`` how much else had to be repaired.
+
+    ``looked``: when every node backup was looked into; None when it was not.
+    """
     key = at.layout.head()
+    repaired = len(at.changes.written) + len(at.changes.removed)
 
     def look() -> bool:
         stored = at.stored(Head, key)
@@ -42,7 +46,8 @@ def confirm_head(at: Indexing) -> None:
         fresh = _with(at, head, {line.name for line in head.backups} | {name for name in listed if name})
         if content(fresh) == content(head) and stored.document and head.checked >= at.now:
             return True
-        at.swap(key, fresh.model_copy(update={"checked": max(at.now, head.checked)}), stored)
+        told = {"checked": max(at.now, head.checked), "looked": max(looked or 0.0, head.looked), "repaired": repaired}
+        at.swap(key, fresh.model_copy(update=told), stored)
         return False
 
     until_quiet(look, key)

@@ -46,7 +46,7 @@ def held_names(store: ObjectStore, layout: Layout) -> frozenset[str]:
 def place_hold(store: ObjectStore, layout: Layout, hold: Hold) -> Held:
     """Write the hold, and only then look what is condemned. Conflict when there is a hold of that id."""
     store.create(layout.hold(hold.backup, hold.id), encode(hold))
-    condemned = {node for node, document in all_condemned(store, layout) if hold.backup in document.backups}
+    condemned = {node for node, _, document in all_condemned(store, layout) if hold.backup in document.backups}
     return Held(hold, tuple(sorted(condemned)))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 from backupstore.core import layout as grammar
 from backupstore.core.documents import Head, Latest
+from backupstore.core.key_parsing import parse_in
+from backupstore.core.keys import LatestKey
 from backupstore.operations.passes import Indexing, until_quiet
 
 FILES = (grammar.TOKENMAP, grammar.BACKUP_NAME)  # in stock's order of writing
@@ -28,6 +30,23 @@ def settle_markers(at: Indexing, nodes: Iterable[str]) -> None:
 
     if unsure:
         until_quiet(look, at.layout.head())
+
+
+def doubtful_markers(at: Indexing) -> set[str]:
+    """The nodes whose markers cannot be right, from one listing and the head: not whole, too many, or older than the backup."""
+    written: dict[str, dict[str, float]] = {}
+    for stored in at.store.list(at.layout.all_latest()):
+        key = parse_in(at.layout, stored.key)
+        if isinstance(key, LatestKey):
+            written.setdefault(key.node, {})[key.file] = stored.modified
+    head = at.stored(Head, at.layout.head()).document
+    latest = head.latest if head else {}
+    found = set(written.keys() ^ latest.keys())
+    for node in written.keys() & latest.keys():
+        times = [written[node].get(file, 0.0) for file in FILES]
+        if min(times) < latest[node].finished:
+            found.add(node)
+    return found
 
 
 def _settle(at: Indexing, node: str, there: dict[str, bytes | None], latest: Latest | None) -> bool:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 from backupstore.core.documents import ClusterBackup
 from backupstore.core.layout import Layout
 from backupstore.core.purge_records import PlannedWork
 from backupstore.core.retention import Candidate, Policy, Verdict
 from backupstore.operations.doomed import Doomed
+from backupstore.operations.each import Each
 from backupstore.ports import ObjectStore
-
-A = TypeVar("A")
-B = TypeVar("B")
-
-
-class Each(Protocol):
-    """Does something with each of many, in their order; a pool's ``map`` does it at once, the built-in one by one."""
-
-    def __call__(self, what: Callable[[A], B], these: Iterable[A], /) -> Iterator[B]:
-        """The answers, in the order of the questions."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

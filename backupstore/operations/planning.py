@@ -62,12 +62,16 @@ def make_plan(at: Place, policy: Policy, *, also_accepted: tuple[AcceptedRing, .
 def narrowed(at: Place, plan: Plan, elsewhere: AbstractSet[str]) -> Plan:
     """The plan when other purges delete these: none of them counts as kept any more, and so more of ours may stay.
 
-    Only what was in the plan before is deleted: that is what the others were told.
+    Only what was in the plan before is deleted: that is what the others were told. What others delete too is deleted if it
+    would be without them: a purge that has died deletes nothing any more.
     """
     if plan.asked:
         return plan
     left = [one for name, one in plan.candidates.items() if name not in elsewhere]
     again = {verdict.name: verdict for verdict in verdicts(left, plan.policy, plan.now)}
+    for name in plan.deletes & elsewhere:
+        found = verdicts([*left, plan.candidates[name]], plan.policy, plan.now)
+        again |= {verdict.name: verdict for verdict in found if verdict.name == name}
     changed = (again.get(verdict.name, verdict) if verdict.delete else verdict for verdict in plan.verdicts)
     return with_work(at, replace(plan, verdicts=tuple(changed)))
 
@@ -100,7 +104,7 @@ def asked_for(plan: Plan, name: str) -> Plan:
 
 
 def ring_of_backup(at: Place, name: str) -> SeenRing | None:
-    """The ring of one cluster backup as the bucket has it now; None unless it is complete."""
+    """The ring of one cluster backup as the bucket has it now; None unless all of its nodes have finished."""
     document = read_backup(at.store, at.layout, name)
     return ring_of(look_again(at, document)) if document else None
 
@@ -131,9 +135,12 @@ def look_again(at: Place, document: ClusterBackup) -> ClusterBackup:
 
 
 def ring_of(document: ClusterBackup) -> SeenRing | None:
-    """The nodes of a complete cluster backup, by their host ids, or names where stock wrote none; None of any other."""
+    """The nodes of a cluster backup that all of them have finished, by their host ids, or names where stock wrote none.
+
+    None of any other. Corrupt components make the data bad, and not what is known of the ring.
+    """
     line, judged = line_of(document), completion(document.nodes, document.rings)
-    if line is None or line.state != "complete" or not isinstance(judged, Complete):
+    if line is None or line.state not in {"complete", "corrupt"} or not isinstance(judged, Complete):
         return None
     hosts: dict[str, set[str]] = {}
     for node in judged.nodes:
@@ -160,7 +167,8 @@ class _Known:
 
     def candidates(self, documents: Mapping[str, ClusterBackup]) -> dict[str, Candidate]:
         found = {name: self._candidate(document) for name, document in documents.items() if document.nodes}
-        rings = (ring_of(documents[name]) for name, one in found.items() if one.counts)
+        # A corrupt one, or one with findings, counts for nothing, but knows how large the ring was.
+        rings = (ring_of(documents[name]) for name, one in found.items() if not one.condemned)
         said = (
             SeenRing(one.backup, one.started, {dc: frozenset(ids) for dc, ids in one.hosts.items()}, accepted=True)
             for one in self.accepted

@@ -20,16 +20,18 @@ from backupstore.core import names
 from backupstore.core.condemning import Standing, in_documents, may_drop
 from backupstore.core.documents import Condemned, encode
 from backupstore.core.layout import Layout
+from backupstore.core.purge_records import PurgeRules
 from backupstore.core.retention import is_live
 from backupstore.errors import Conflict, Corrupt, NotFound, Refused
 from backupstore.operations.condemned import list_condemned, read_document
-from backupstore.operations.deletion import Deletion, Sized, Time, TooLateError
+from backupstore.operations.deletion import Deletion, Freed, Sized, Time, TooLateError
 from backupstore.operations.holds import read_holds
-from backupstore.operations.lookout import Look, Lookout, shown
+from backupstore.operations.lookout import Look, Lookout, Watched, shown
 from backupstore.operations.shared_keys import SharedKeys
 from backupstore.ports import ObjectStore, StoredObject
 
 _DAY = 86400.0
+_LATE = "shows late what others write (mount it with lookupcache=none)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,30 @@ class NodeWork:
     run: str
     node: str
     backups: tuple[str, ...]
+
+
+def _no_time() -> float:
+    return 0.0
+
+
+def _yes() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What one call works with. ``now``: the store's time, or close to it. ``revision`` gives a new random text each time.
+
+    ``running`` (``Clock.running``) tells how much time passes on the way; a host that ends us within minutes needs none.
+    ``is_open``: whether the purge that planned the work is not over yet; asked after its documents are there. ``freed``
+    counts what is deleted, also when the call fails.
+    """
+
+    now: float
+    revision: Callable[[], str]
+    running: Callable[[], float] = _no_time
+    is_open: Callable[[], bool] = _yes
+    freed: Freed = field(default_factory=Freed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +83,14 @@ class NodeOutcome:
     notes: tuple[str, ...]
 
 
-def purge_node(  # noqa: PLR0913 # the rules of a purge, each by its name
-    store: ObjectStore,
-    layout: Layout,
-    work: NodeWork,
-    *,
-    now: float,
-    grace: float,
-    orphan_grace: float,
-    stock_is_idle: bool,
-    revision: Callable[[], str],
-    running: Callable[[], float] | None = None,
-) -> NodeOutcome:
-    """Do the work, or go on with it. What the store raises passes through; another call goes on from there.
-
-    ``now`` is the store's time, or close to it; ``grace`` is incomplete_grace, ``orphan_grace`` the age in seconds from
-    which an object that no manifest names is swept. ``revision`` gives a new random text with each call. ``running``
-    (``Clock.running``) tells how much time passes on the way; a host that ends us within minutes needs none.
-    """
+def purge_node(store: ObjectStore, layout: Layout, work: NodeWork, rules: PurgeRules, means: Means) -> NodeOutcome:
+    """Do the work, or go on with it. What the store raises passes through; another call goes on from there."""
     if not names.is_segment(work.run):
         raise Refused(f"'{work.run}' cannot name a purge.", hint="Letters, digits and - will do.", operation="purge")
     with closing(SharedKeys()) as keys:
-        lookout = Lookout(store, layout, work.node, now, grace, keys)
-        deletion = Deletion(store, layout, work.node, Time(now, grace, running or (lambda: 0.0)))
-        run = _Run(store, layout, work, deletion, orphan_grace, revision, lookout, keys, stock_is_idle)
+        lookout = Lookout(store, layout, Watched(work.node, frozenset(work.backups), means.now, rules), keys)
+        deletion = Deletion(store, layout, work.node, Time(means.now, rules.grace, means.running), means.freed)
+        run = _Run(store, layout, work, rules, means, deletion, lookout, keys)
         try:
             done = run.condemn_and_delete()
         except TooLateError:
@@ -91,7 +101,7 @@ def purge_node(  # noqa: PLR0913 # the rules of a purge, each by its name
         except Corrupt as error:
             done = False
             run.notes.append(f"nothing more of {work.node} is deleted: {error.explained}")
-        return NodeOutcome(deletion.objects, deletion.bytes, done, tuple(run.notes))
+        return NodeOutcome(means.freed.objects, means.freed.bytes, done, tuple(run.notes))
 
 
 @dataclass(slots=True)
@@ -101,12 +111,11 @@ class _Run:
     store: ObjectStore
     layout: Layout
     work: NodeWork
+    rules: PurgeRules
+    means: Means
     deletion: Deletion
-    orphan_grace: float
-    revision: Callable[[], str]
     lookout: Lookout
     keys: SharedKeys
-    stock_is_idle: bool
     condemned_at: float = math.inf
     notes: list[str] = field(default_factory=list)
 
@@ -125,6 +134,11 @@ class _Run:
             doomed, documents = self._condemn()
         if not documents:
             return True
+        if not self.means.is_open():
+            self.notes.append(
+                f"{self.work.run} is over, and nothing more is deleted in its name: a later purge goes on"
+            )
+            return False
         # From here on: documents, then holds, then one look. In this order nobody is overlooked.
         going = doomed - self._held(doomed)
         look = self.lookout.look(documents, going, condemned_at=self.condemned_at)
@@ -176,23 +190,24 @@ class _Run:
         """Find out what shall go, and write it down; no documents when nothing shall."""
         look = self.lookout.look(frozenset(), frozenset(self.work.backups), condemned_at=math.inf)
         self.lookout.list_shared()
-        going = self._over(look) | frozenset(look.rests)
+        rests = frozenset(look.rests) - look.going.keys()
+        going = self._over(look) | rests
         for backup in going:
             self._doom(backup)
         keys: Iterator[str] = iter(())
         if self._may_sweep(look):
-            keys = self.keys.to_condemn(orphaned_before=self.time.start - self.orphan_grace)
+            keys = self.keys.to_condemn(orphaned_before=self.time.start - self.rules.orphan_grace)
         self.time.condemned(self.time.start)
         documents = set()
         for part in in_documents(keys):
             if part or going:
-                documents.add(self._write(going, part))
+                documents.add(self._write(going, rests, part))
                 self.keys.condemn(part)
         return going, frozenset(documents)
 
     def _over(self, look: Look) -> frozenset[str]:
         """Those that nobody will finish any more: what is under way is not condemned, it would only be in its way."""
-        alive = {Standing.UNDER_WAY} if self.stock_is_idle else {Standing.UNDER_WAY, Standing.STOCK}
+        alive = {Standing.UNDER_WAY} if self.rules.stock_is_idle else {Standing.UNDER_WAY, Standing.STOCK}
         going = {backup for backup, where in look.going.items() if where not in alive}
         self.notes += (
             f"{backup} of {self.work.node} is under way and is not deleted: let it end, or begin another backup there"
@@ -208,11 +223,19 @@ class _Run:
             return
 
     def _may_sweep(self, look: Look) -> bool:
-        return not look.stock or self.stock_is_idle
+        return not self._left_alone(look)
 
-    def _write(self, backups: AbstractSet[str], keys: tuple[str, ...]) -> str:
+    def _left_alone(self, look: Look) -> str:
+        """Why shared data is not swept; empty when it is."""
+        if look.stock and not self.rules.stock_is_idle:
+            return f"stock wrote {shown(look.stock)}, and does not look at what is condemned; --stock-is-idle sweeps it"
+        if self.rules.cached_mount:
+            return f"this machine's mount of the bucket {_LATE}"
+        return f"it wrote {shown(look.late)} through a mount that {_LATE}" if look.late else ""
+
+    def _write(self, backups: AbstractSet[str], rests: AbstractSet[str], keys: tuple[str, ...]) -> str:
         """A name that no document had before: attempts say by name what they have seen."""
-        revision = self.revision()
+        revision = self.means.revision()
         name = f"{self.work.run}-{revision}"
         key = self.layout.condemned_document(self.work.node, name)
         document = Condemned(
@@ -221,6 +244,7 @@ class _Run:
             node=self.work.node,
             created=self.time.start,
             backups=tuple(sorted(backups)),
+            rests=tuple(sorted(rests)),
             keys=keys,
         )
         body = encode(document)
@@ -245,8 +269,5 @@ class _Run:
         if self._may_sweep(look):
             keys = self.keys.to_delete()
         else:
-            self.notes.append(
-                f"the shared data of {self.work.node} is left as it is: stock wrote {shown(look.stock)}, and does not"
-                " look at what is condemned; --stock-is-idle sweeps it"
-            )
+            self.notes.append(f"the shared data of {self.work.node} is left as it is: {self._left_alone(look)}")
         self.deletion.delete(tuple(look.going), keys)

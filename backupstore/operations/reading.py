@@ -6,7 +6,7 @@ node backup, so the callers say so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from backupstore.core.catalog import empty_backup, empty_head, lines_of, with_facts, with_lines
@@ -14,6 +14,7 @@ from backupstore.core.documents import ClusterBackup, Head, decode
 from backupstore.core.layout import Layout
 from backupstore.core.tokenmap import ring_id
 from backupstore.errors import Corrupt, NotFound
+from backupstore.operations.each import Each
 from backupstore.operations.findings import read_verified
 from backupstore.operations.truth import GONE, Truth, node_backups, read_fact
 from backupstore.ports import ObjectStore
@@ -74,9 +75,25 @@ def survey(store: ObjectStore, layout: Layout, *, now: float, revision: Callable
     return Survey(head.model_copy(update={"revision": revision(), "checked": now}), documents)
 
 
-def survey_backup(store: ObjectStore, layout: Layout, backup: str) -> ClusterBackup | None:
-    """Compute one document from the bucket; None when there is no such backup. One listing for each node."""
-    document = _survey_backup(store, layout, backup, node_backups(store, layout).get(backup, set()))
+def survey_backups(
+    store: ObjectStore, layout: Layout, backups: Iterable[str], each: Each = map
+) -> Iterator[ClusterBackup]:
+    """Compute some documents from the bucket, those left out of which there is nothing. One listing for each node of each."""
+    found = node_backups(store, layout, each)
+    for document in each(lambda name: _survey_backup(store, layout, name, found.get(name, set())), backups):
+        if document.nodes:
+            yield document
+
+
+def survey_backup(
+    store: ObjectStore, layout: Layout, backup: str, nodes: Iterable[str] | None = None
+) -> ClusterBackup | None:
+    """Compute one document from the bucket; None when there is no such backup. One listing for each node.
+
+    Its nodes are these, and those that the catalog knows; with None they are looked for, which takes another listing for each.
+    """
+    known = node_backups(store, layout).get(backup, set()) if nodes is None else set(nodes)
+    document = _survey_backup(store, layout, backup, known)
     return document if document.nodes else None
 
 
@@ -86,7 +103,7 @@ def _survey_backup(store: ObjectStore, layout: Layout, backup: str, nodes: set[s
     except Corrupt:
         stored = empty_backup(backup)
     document = empty_backup(backup)
-    for node in sorted(nodes):
+    for node in sorted(nodes | stored.nodes.keys()):
         fact = stored.nodes.get(node)
         known = Truth(fact, stored.rings.get(fact.ring or "")) if fact else GONE
         found = read_fact(store, layout, node=node, backup=backup, known=known)

@@ -6,28 +6,47 @@ is told as it is, and how far it is behind is one of the numbers.
 
 from __future__ import annotations
 
-from backupstore.core.documents import decode
+from collections.abc import Callable
+from itertools import islice
+
 from backupstore.core.layout import Layout
 from backupstore.core.measures import NEVER, PURGE_AGE, Sample
 from backupstore.core.purge_records import PurgeRecord
 from backupstore.core.reporting import report_of, samples_of, samples_of_failure, samples_of_purges
-from backupstore.errors import BackupError, Corrupt, Denied, NotFound
+from backupstore.errors import BackupError, Denied, NotFound
+from backupstore.operations.purge_history import newest_purges
 from backupstore.operations.reading import read_head
 from backupstore.ports import ObjectStore
 
 _PURGES = 10
 
 
-def measure(store: ObjectStore, layout: Layout, *, now: float) -> list[Sample]:
-    """The numbers of one cluster, all of its nodes among them. What cannot be read is told as a failure."""
+def _nobody(error: BackupError) -> None:
+    """Wants to know."""
+
+
+def measure(
+    store: ObjectStore, layout: Layout, *, now: float, tell: Callable[[BackupError], None] = _nobody
+) -> list[Sample]:
+    """The numbers of one cluster, all of its nodes among them. What cannot be read is told as a failure; ``tell``: why."""
     try:
         head = read_head(store, layout)
-    except BackupError:
-        head = None
-    if head is None:
+        if head is None:
+            raise _absent(layout)
+    except BackupError as error:
+        tell(error)
         return samples_of_failure(layout.prefix)
     report = report_of(head, now=now, checked=head.checked)
     return [*samples_of(report, layout.prefix), *measure_purges(store, layout, now=now)]
+
+
+def _absent(layout: Layout) -> NotFound:
+    return NotFound(
+        f"there is no list of backups: {layout.head()}",
+        hint="Nothing has been indexed yet: run serve, the indexer function, or build-index.",
+        operation="report",
+        key=layout.head(),
+    )
 
 
 def measure_purges(store: ObjectStore, layout: Layout, *, now: float) -> list[Sample]:
@@ -45,13 +64,8 @@ def measure_purges(store: ObjectStore, layout: Layout, *, now: float) -> list[Sa
 
 def _last_purges(store: ObjectStore, layout: Layout) -> list[PurgeRecord]:
     """The last ones, newest first, to the one that did all of its work; not more than a few."""
-    stored = sorted(store.list(layout.purges()), key=lambda found: (found.modified, found.key), reverse=True)
     found: list[PurgeRecord] = []
-    for each in stored[:_PURGES]:
-        try:
-            record = decode(PurgeRecord, store.read(each.key).body, each.key)
-        except (Corrupt, NotFound):
-            continue
+    for record in islice(newest_purges(store, layout), _PURGES):
         found.append(record)
         if record.is_done:
             break

@@ -21,6 +21,7 @@ from backupstore.core.manifest import Entry, Item, Totals, check_entry
 from backupstore.core.tokenmap import Ring, parse, places, ring_id
 from backupstore.errors import Corrupt, NotFound, Retryable
 from backupstore.operations.documents import stream_manifest
+from backupstore.operations.each import Each
 from backupstore.ports import ObjectStore, StoredObject
 
 _DOCUMENT = 32 << 20
@@ -58,17 +59,18 @@ def read_fact(store: ObjectStore, layout: Layout, *, node: str, backup: str, kno
     )
 
 
-def node_backups(store: ObjectStore, layout: Layout) -> dict[str, set[str]]:
+def node_backups(store: ObjectStore, layout: Layout, each: Each = map) -> dict[str, set[str]]:
     """Where node backups may lie: nodes by backup name, from the folders alone.
 
     One delimiter listing for the cluster and one for each node. Without a prefix, other clusters' folders look like
     nodes; nothing is found in them.
     """
     found: dict[str, set[str]] = {}
-    for node in child_names(store, layout.root):
-        if node != "index":
-            for backup in child_names(store, layout.node(node)):
-                found.setdefault(backup, set()).add(node)
+    nodes = [node for node in child_names(store, layout.root) if node != grammar.INDEX]
+    listed = each(lambda node: list(child_names(store, layout.node(node))), nodes)
+    for node, backups in zip(nodes, listed, strict=True):
+        for backup in backups:
+            found.setdefault(backup, set()).add(node)
     return found
 
 

@@ -6,18 +6,19 @@ whole and whether the node backups together hold the whole ring; ``content`` als
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
 from backupstore.core import layout as grammar
 from backupstore.core import tokenmap
 from backupstore.core.catalog import line_of
 from backupstore.core.completion import completion, is_finished
-from backupstore.core.coverage import Holder, Replication, gaps, replications
+from backupstore.core.coverage import Holder, gaps
 from backupstore.core.documents import ClusterBackup, Findings, Found, NodeFact
 from backupstore.core.key_parsing import data_key
 from backupstore.core.layout import Layout
+from backupstore.core.replication import Replication, replications
 from backupstore.core.tokenmap import RingMember
 from backupstore.core.verification import (
     MISMATCH,
@@ -30,22 +31,13 @@ from backupstore.core.verification import (
     sstable_name,
 )
 from backupstore.errors import BackupError, Corrupt
+from backupstore.operations.each import Each
 from backupstore.operations.findings import read_findings
-from backupstore.operations.reading import read_backup, survey_backup
+from backupstore.operations.reading import read_backup, survey_backups
 from backupstore.operations.verify_node import Wanted, verify_node
 from backupstore.ports import ObjectStore
 
-A = TypeVar("A")
-R = TypeVar("R")
 _DOCUMENT = 64 << 20
-
-
-class Each(Protocol):
-    """``map``, or that of a pool: results in the order of the items."""
-
-    def __call__(self, work: Callable[[A], R], items: Iterable[A], /) -> Iterable[R]:
-        """Do it for each."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +76,44 @@ def verify(
     ``each`` spreads the nodes; each node's data is listed once. What a node's part came to is a finding, not an error;
     an error is that the backups themselves cannot be found.
     """
-    found = (survey_backup(store, layout, name) for name in backups)
-    documents = {document.name: document for document in found if document and line_of(document)}
+    found = survey_backups(store, layout, backups, each)
+    documents = {document.name: document for document in found if line_of(document)}
     work: dict[str, dict[str, NodeFact]] = {}
     for name, document in documents.items():
-        for node, fact in document.nodes.items():
-            if is_finished(fact):
-                work.setdefault(node, {})[name] = fact
+        for node in _finished(document):
+            work.setdefault(node, {})[name] = document.nodes[node]
     nodes = sorted(work)
     looked = each(lambda node: verify_node(store, layout, node, work[node], wanted), nodes)
     tallies = dict(zip(nodes, looked, strict=True))
-    verified = []
-    for name, document in documents.items():
-        parts = [tallies[node][name] for node in nodes if name in tallies[node]]
-        tally = Tally()
-        for finding in of_completion(completion(document.nodes, document.rings)):
-            tally.add(_explained(finding, document.nodes))
-        for part in parts:
-            tally.merge(part)
-        if wanted.level != "listing":
-            _cover(store, layout, document, tally)
-        if wanted.subset is not None:
-            _carry(store, layout, Verified(document, wanted, len(parts), tally), wanted.subset)
-        verified.append(Verified(document, wanted, len(parts), tally))
-    return tuple(verified)
+    return tuple(
+        judge(store, layout, document, wanted, {node: tallies[node][name] for node in _finished(document)})
+        for name, document in documents.items()
+    )
+
+
+def judge(
+    store: ObjectStore, layout: Layout, document: ClusterBackup, wanted: Wanted, parts: Mapping[str, Tally]
+) -> Verified:
+    """What its node backups and the whole come to. A finished one of which there is no part was not checked."""
+    finished = _finished(document)
+    tally = Tally()
+    for finding in of_completion(completion(document.nodes, document.rings)):
+        tally.add(_explained(finding, document.nodes))
+    for node in finished:
+        if node in parts:
+            tally.merge(parts[node])
+        else:
+            tally.add(Found(kind=UNCHECKED, node=node, why="its backup was not finished when it was to be looked at"))
+    if wanted.level != "listing":
+        _cover(store, layout, document, wanted, tally)
+    verified = Verified(document, wanted, sum(node in parts for node in finished), tally)
+    if wanted.subset is not None:
+        _carry(store, layout, verified, wanted.subset)
+    return verified
+
+
+def _finished(document: ClusterBackup) -> list[str]:
+    return sorted(node for node, fact in document.nodes.items() if is_finished(fact))
 
 
 def _explained(finding: Found, nodes: Mapping[str, NodeFact]) -> Found:
@@ -116,14 +122,15 @@ def _explained(finding: Found, nodes: Mapping[str, NodeFact]) -> Found:
     return finding.model_copy(update={"why": fact.problem}) if fact and fact.problem else finding
 
 
-def _cover(store: ObjectStore, layout: Layout, document: ClusterBackup, tally: Tally) -> None:
+def _cover(store: ObjectStore, layout: Layout, document: ClusterBackup, wanted: Wanted, tally: Tally) -> None:
     """Whether the finished node backups hold the whole ring."""
-    finished = {node: fact for node, fact in document.nodes.items() if is_finished(fact)}
-    order = sorted(finished, key=lambda node: (finished[node].started, node))
+    order = sorted(_finished(document), key=lambda node: (document.nodes[node].started, node))
     try:
         rings = {node: _ring(store, layout, node, document.name) for node in order}
         schemas = {node: _schema(store, layout, node, document.name) for node in order}
     except BackupError as error:
+        if wanted.gives_up(error):
+            raise
         why = f"whether the whole ring is there cannot be told: {error.message}"
         tally.add(Found(kind=UNCHECKED, path=error.key, why=why))
         return
@@ -180,14 +187,17 @@ def _carry(store: ObjectStore, layout: Layout, verified: Verified, subset: Subse
         tally.add(Found(kind=UNTOLD, why=f"{untold} findings of the run at {before.at:.0f} were not put down"))
 
 
-def sweep_findings(store: ObjectStore, layout: Layout, *, before: float) -> int:
+def sweep_findings(store: ObjectStore, layout: Layout, known: AbstractSet[str], *, before: float) -> int:
     """Delete what was put down before that time about backups that the catalog does not know; how many objects.
 
-    If it only does not know one yet, nothing is lost that the next verification does not find again.
+    ``known``: the backups in the head, which need no look. If it only does not know one yet, nothing is lost that the next
+    verification does not find again.
     """
     count = 0
     for folder in store.entries(layout.all_findings()).folders:
         name = folder[len(layout.all_findings()) : -1]
+        if name in known:
+            continue
         try:
             is_gone = read_backup(store, layout, name) is None
         except Corrupt:

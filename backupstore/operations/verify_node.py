@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from backupstore.core import layout as grammar
@@ -26,7 +27,9 @@ from backupstore.core.verification import (
     MISSING,
     MOST,
     UNCHECKED,
+    WHOLE,
     Listed,
+    Piece,
     Subset,
     Tally,
     difference,
@@ -34,7 +37,7 @@ from backupstore.core.verification import (
     of_sstable,
     sstable_name,
 )
-from backupstore.errors import BackupError, Corrupt, NotFound
+from backupstore.errors import BackupError, Corrupt, NotFound, OutOfTime, Retryable
 from backupstore.operations.documents import stream_manifest
 from backupstore.operations.inventory import Component, Inventory
 from backupstore.ports import ObjectStore, StoredObject
@@ -50,13 +53,17 @@ def _go_on() -> None:
 class Wanted:
     """How closely to look. ``checksums``: ask for each object by itself; ``part_size``: of what stock sent in parts, bytes.
 
-    ``keep_on`` is called every now and then; what it raises ends everything.
+    ``piece``: only these SSTables are looked at, and what concerns no SSTable by the first piece. ``hands_back``: a store
+    that does not answer is told as an error, so that somebody tries again, and not as a finding. ``keep_on`` is called every
+    now and then; what it raises ends everything.
     """
 
     level: Level = "listing"
     checksums: bool = False
     subset: Subset | None = None
     part_size: int = 50 << 20
+    piece: Piece = WHOLE
+    hands_back: bool = False
     keep_on: Callable[[], None] = _go_on
 
     @property
@@ -64,29 +71,32 @@ class Wanted:
         """Whether data is read."""
         return self.level == "content"
 
+    def gives_up(self, error: BackupError) -> bool:
+        """Whether this is an error, and no finding: what was not looked at now will be looked at by somebody."""
+        return isinstance(error, OutOfTime) or (self.hands_back and isinstance(error, Retryable))
+
 
 def verify_node(
     store: ObjectStore, layout: Layout, node: str, backups: dict[str, NodeFact], wanted: Wanted
 ) -> dict[str, Tally]:
-    """Look at these finished backups of a node, by name. What cannot be looked at is a finding, never an error."""
-    inventory = Inventory()
-    try:
+    """Look at these finished backups of a node, by name. What cannot be looked at is a finding, unless ``wanted`` says other."""
+    with closing(Inventory()) as inventory:
         return {
-            name: _verify(_Look(store, layout, node, name, inventory, wanted, Tally()), fact)
+            name: verify_backup(Look(store, layout, node, name, inventory, wanted), fact)
             for name, fact in backups.items()
         }
-    finally:
-        inventory.close()
 
 
-def _verify(look: _Look, fact: NodeFact) -> Tally:
+def verify_backup(look: Look, fact: NodeFact) -> Tally:
+    """Look at one finished node backup. As ``verify_node``."""
     key = look.layout.meta(look.node, look.backup, grammar.MANIFEST)
     try:
         look.read_manifest(whole=fact.mode == "full")
         look.sstables()
-        if fact.mode == "full":
-            look.extras()
-        look.on_record(fact)
+        if look.wanted.piece.index == 0:
+            if fact.mode == "full":
+                look.extras()
+            look.on_record(fact)
         if look.tally.counts[MISSING]:
             look.store.head(key)
     except NotFound:
@@ -94,14 +104,16 @@ def _verify(look: _Look, fact: NodeFact) -> Tally:
         gone.add(Found(kind=INCOMPLETE, node=look.node, why="its backup was deleted while it was verified"))
         return gone
     except BackupError as error:
+        if look.wanted.gives_up(error):
+            raise
         why = f"not all could be checked: {error.message}"
         look.tally.add(Found(kind=UNCHECKED, node=look.node, path=error.key, why=why))
     return look.tally
 
 
 @dataclass(slots=True)
-class _Look:
-    """One look at one node backup."""
+class Look:
+    """One look at one node backup. ``inventory`` holds what other looks at the same node have listed."""
 
     store: ObjectStore
     layout: Layout
@@ -109,7 +121,7 @@ class _Look:
     backup: str
     inventory: Inventory
     wanted: Wanted
-    tally: Tally
+    tally: Tally = field(default_factory=Tally)
     _asked: int = field(default=0, init=False)
     _marked: int = field(default=0, init=False)
 
@@ -140,7 +152,11 @@ class _Look:
         """Look at each SSTable."""
         for components in self.inventory.sstables():
             self.wanted.keep_on()
-            taken = self._is_taken(components)
+            self._marked += sum(bool(component.entry.corrupt) for component in components)
+            name = sstable_name(_data_key(self.node, components[0]))
+            if not self.wanted.piece.takes(name):
+                continue
+            taken = self._is_taken(name)
             there = [component for component in components if self._is_there(component, read=taken)]
             if self.wanted.level != "listing":
                 self._whole(components, there, read=taken)
@@ -163,12 +179,10 @@ class _Look:
             return self.layout.full_data(self.node, self.backup)
         return self.layout.versioned_data(self.node) if data.version else self.layout.shared_data(self.node)
 
-    def _is_taken(self, components: list[Component]) -> bool:
-        """Whether the bytes of this SSTable are read now."""
-        if not self.wanted.reads:
-            return False
+    def _is_taken(self, name: str) -> bool:
+        """Whether the bytes of the SSTable of this name are read now."""
         subset = self.wanted.subset
-        return subset is None or subset.takes(sstable_name(_data_key(self.node, components[0])))
+        return self.wanted.reads and (subset is None or subset.takes(name))
 
     def _is_there(self, component: Component, *, read: bool) -> bool:
         """Compare with the listing; whether there is an object of the right size."""
@@ -185,7 +199,6 @@ class _Look:
         self.tally.size += entry.size
         self.tally.by_size += listed is not None and is_by_size(entry, listed) and not read
         if entry.corrupt:
-            self._marked += 1
             self._found(CORRUPT, entry.path, entry.corrupt)
         # An object that was copied, or sent in other parts, has another digest for the same content: reading will tell.
         if problem and not (read and is_there):

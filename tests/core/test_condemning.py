@@ -18,6 +18,7 @@ from backupstore.core.condemning import (
     standing,
 )
 from backupstore.core.documents import Attempt
+from tests.attempts import attempt_of
 
 GRACE = 100.0
 DOCUMENTS = frozenset({"r-1", "r-2"})
@@ -26,20 +27,7 @@ MINE = {**INTENT, "attempt-1.json": 51.0}
 
 
 def attempt(*seen: str) -> Attempt:
-    return Attempt(
-        attempt=1,
-        node="n",
-        backup="b",
-        host_id="h",
-        cluster="c",
-        boot_id="b",
-        begun=1.0,
-        mode="full",
-        release_version="5.0.6",
-        shipper_version="1",
-        snapshot="s",
-        condemned_seen=seen,
-    )
+    return attempt_of("n", "b", condemned_seen=seen)
 
 
 @pytest.mark.parametrize(

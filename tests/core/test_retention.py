@@ -29,7 +29,8 @@ def made(name: str, days: float, state: State = "complete", **more: object) -> C
 
 
 def hold(expires: float | None = None, by: str = "anna") -> Hold:
-    return Hold(backup="b", id="1", by=by, why="audit", created=1.0, expires=expires)
+    sound = Hold(backup="b", id="1", by=by, why="audit", created=1.0)
+    return sound.model_copy(update={"expires": expires})  # which no document could say, some of them
 
 
 def judged(policy: Policy, *candidates: Candidate, now: float = NOW) -> dict[str, Verdict]:

@@ -21,13 +21,17 @@ from backupstore.core.verification import (
     MISSING,
     MOST,
     WARNING,
+    WHOLE,
     WORST_FIRST,
     Listed,
+    Piece,
     Subset,
     Tally,
+    covering,
     difference,
     is_by_size,
     of_completion,
+    piece_of,
     sstable_name,
     subset_of,
 )
@@ -164,6 +168,58 @@ def test_a_part_is_named_from_one() -> None:
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="percentage"):
         subset_of(text, now=0.0, every=DAY)
+
+
+# ---------------------------------------------------------------- in pieces
+
+
+@settings(deadline=None)
+@given(st.text(max_size=40), st.integers(1, 40))
+def test_each_sstable_is_in_exactly_one_piece_and_in_one_of_its_parts(name: str, of: int) -> None:
+    (piece,) = (piece for piece in (Piece(index, of) for index in range(of)) if piece.takes(name))
+    assert sum(smaller.takes(name) for smaller in piece.split()) == 1
+    assert sum(smaller.takes(name) for other in range(of) for smaller in Piece(other, of).split()) == 1
+
+
+def test_each_piece_has_its_share_of_what_is_read_today() -> None:
+    """Whatever the numbers have in common."""
+    today = [name for name in map(str, range(20_000)) if Subset(3, 20).takes(name)]
+    shares = [sum(Piece(index, 10).takes(name) for name in today) for index in range(10)]
+    assert min(shares) > len(today) / 20
+
+
+@settings(deadline=None)
+@given(st.integers(0, 3), st.integers(1, 4), st.data())
+def test_pieces_are_all_of_it_when_none_is_missing(index: int, of: int, data: st.DataObject) -> None:
+    wanted = Piece(index % of, of)
+    done = {wanted}
+    for _ in range(data.draw(st.integers(0, 4))):
+        larger = data.draw(st.sampled_from(sorted(done, key=str)))
+        done = done - {larger} | set(larger.split())
+    found = covering(wanted, done)
+    assert found is not None
+    assert set(found) == done
+    assert covering(wanted, done | {wanted}) == (wanted,), "no part counts twice"
+    missing = data.draw(st.sampled_from(sorted(done, key=str)))
+    assert covering(wanted, done - {missing} | set(missing.split()[1:])) is None
+    assert covering(wanted, frozenset()) is None
+
+
+def test_a_piece_is_named_from_one() -> None:
+    assert piece_of(str(Piece(1, 4))) == Piece(1, 4)
+    assert str(WHOLE) == "1/1"
+    for text in ("", "0/4", "5/4", "1", "1/100000", "x/y", "1/4 "):
+        with pytest.raises(ValueError, match="piece"):
+            piece_of(text)
+
+
+def test_a_tally_is_the_same_after_it_was_put_down() -> None:
+    tally = Tally()
+    for number in range(MOST + 5):
+        tally.add(found(BROKEN, number))
+    tally.add(found(MISSING))
+    again = Tally.told(tally.counts, tally.findings)
+    assert (again.counts, again.findings, again.ok) == (tally.counts, tally.findings, tally.ok)
 
 
 def test_a_sstable_has_one_name_in_every_backup() -> None:

@@ -26,7 +26,8 @@ def test_who_holds_may_release_and_who_purges_may_not() -> None:
     assert not may_write(Principal.PURGE, Verb.CREATE, ring, layout=layout)
     assert not may_write(Principal.OPERATOR, Verb.DELETE, ring, layout=layout)
     assert may_write(Principal.PURGE, Verb.OVERWRITE, record, layout=layout)
-    assert not may_write(Principal.PURGE, Verb.DELETE, record, layout=layout), "what was decided stays on record"
+    assert may_write(Principal.PURGE, Verb.DELETE, record, layout=layout), "records that are old and needed by nobody"
+    assert not may_write(Principal.PURGE, Verb.DELETE, ring, layout=layout)
     assert not may_write(Principal.SHIPPER, Verb.DELETE, hold, layout=layout, node="n1")
 
 

@@ -104,7 +104,10 @@ def play(seed: str, weather: Weather, *, index: Index = indexing.index) -> Memor
         store = Interleaved(Hashed(world.bucket.open(Principal.INDEXER, LAYOUT)), stepper)
         while not world.over:
             everything = random.random() < 0.5
-            reconcile(store, LAYOUT, now=LATER, revision=lambda: str(next(revisions)), everything=everything)
+            trust = (0.0, 2 * LATER)[next(revisions) % 2]  # believes everything, or nothing
+            reconcile(
+                store, LAYOUT, now=LATER, revision=lambda: str(next(revisions)), everything=everything, trust=trust
+            )
 
     stepper.run([indexer, indexer, *([reconciler] if weather.reconciles else [])])
     return world.bucket

@@ -12,13 +12,14 @@ from itertools import islice
 from random import Random
 
 from backupstore.core import layout as grammar
-from backupstore.core.documents import Abandoned, Announcement, Attempt, Mode, encode
+from backupstore.core.documents import Abandoned, Announcement, Mode, encode
 from backupstore.core.events import Kind, ObjectEvent
 from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import Announced, RowKey
 from backupstore.core.layout import Layout
 from backupstore.core.writers import Principal
 from backupstore.stores.memory import MemoryBucket
+from tests.attempts import attempt_of
 
 DATACENTERS = {"a1": "dc1", "a2": "dc1", "b1": "dc2"}
 BACKUPS = ("n1", "n10", "n2")
@@ -152,19 +153,8 @@ class World:
     def _attempt(self, node: str, backup: str, number: int, mode: Mode) -> bytes:
         if self._random.random() < 0.05:
             return b"{"
-        attempt = Attempt(
-            attempt=number,
-            node=node,
-            backup=backup,
-            host_id=f"host-{node}",
-            cluster="c",
-            boot_id="b",
-            begun=1.0,
-            mode=mode,
-            tables=("ks.t",) if self._random.random() < 0.1 else (),
-            release_version="5.0.6",
-            shipper_version="1",
-            snapshot="s",
+        attempt = attempt_of(
+            node, backup, attempt=number, mode=mode, tables=("ks.t",) if self._random.random() < 0.1 else ()
         )
         return encode(attempt)
 

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from backupstore.core import layout as grammar
-from backupstore.core.documents import Abandoned, Attempt, Condemned, Hold, Mode, decode, encode
+from backupstore.core.documents import Abandoned, Condemned, Hold, Mode, decode, encode
 from backupstore.core.keys import DataKey, RowKey
 from backupstore.core.layout import Layout
+from backupstore.core.purge_records import PurgeRules
 from backupstore.core.writers import Principal
-from backupstore.operations.purge import NodeOutcome, NodeWork, purge_node
+from backupstore.operations.purge import Means, NodeOutcome, NodeWork, purge_node
 from backupstore.ports import Document, Folder, ObjectStore, StoredObject
 from backupstore.stores.memory import MemoryBucket
+from tests.attempts import attempt_of
 from tests.clocks import SettableClock
 from tests.interleaving import Around
 from tests.operations.lives import tokenmap
@@ -53,19 +55,8 @@ class Place:
             self.owner.create(self.meta(backup, grammar.SCHEMA, node), b"schema")
         if seen is None:
             return
-        document = Attempt(
-            attempt=attempt,
-            node=node,
-            backup=backup,
-            host_id=f"host-{node}",
-            cluster="c",
-            boot_id="b",
-            begun=self.clock.now(),
-            mode="differential",
-            release_version="5.0.6",
-            shipper_version="1",
-            snapshot="s",
-            condemned_seen=tuple(seen),
+        document = attempt_of(
+            node, backup, attempt=attempt, begun=self.clock.now(), mode="differential", condemned_seen=tuple(seen)
         )
         self.owner.create(self.layout.attempt(node, backup, attempt), encode(document))
 
@@ -115,9 +106,10 @@ class Place:
         self, store: ObjectStore, *backups: str, node: str = "n1", run: str = "run", **rules: object
     ) -> NodeOutcome:
         """``rules`` replaces some of the usual ones."""
-        usual = {"now": self.clock.now(), "grace": GRACE, "orphan_grace": ORPHANS, "stock_is_idle": False}
-        work = NodeWork(run, node, backups)
-        return purge_node(store, self.layout, work, **{**usual, "revision": self.revision, **rules})  # type: ignore[arg-type] # by name
+        given = {"grace": GRACE, "orphan_grace": ORPHANS, "now": self.clock.now(), "revision": self.revision, **rules}
+        named = {name: given.pop(name) for name in tuple(given) if name in PurgeRules.model_fields}
+        work, means = NodeWork(run, node, backups), Means(**given)  # type: ignore[arg-type] # by name
+        return purge_node(store, self.layout, work, PurgeRules.model_validate(named), means)
 
     def revision(self) -> str:
         return f"r{next(self._revisions)}"

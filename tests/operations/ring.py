@@ -19,6 +19,7 @@ from backupstore.core.tokenmap import RingMember
 from backupstore.ports import ObjectStore
 from backupstore.stores.local import LocalStore
 from backupstore.stores.memory import MemoryBucket
+from tests.attempts import attempt_of
 from tests.sstables import bodies
 
 KEYSPACE, TABLE = "shop", "orders-5a1c395e5a1c395e5a1c395e5a1c395e"
@@ -113,16 +114,4 @@ class LocalRing(Ring):
 
 
 def _attempt(node: str, name: str, mode: Mode) -> Attempt:
-    return Attempt(
-        attempt=1,
-        node=node,
-        backup=name,
-        host_id=f"host-{node}",
-        cluster="c",
-        boot_id="b",
-        begun=1.0,
-        mode=mode,
-        release_version="5.0.6",
-        shipper_version="0",
-        snapshot="s",
-    )
+    return attempt_of(node, name, mode=mode)

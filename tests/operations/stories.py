@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from backupstore.core import layout as grammar
-from backupstore.core.documents import Attempt, ClusterBackup, Head, NodeFact, encode
+from backupstore.core.documents import ClusterBackup, Head, NodeFact, encode
 from backupstore.core.events import Subject
 from backupstore.core.keys import RowKey
 from backupstore.core.layout import Layout
@@ -17,6 +17,7 @@ from backupstore.operations.index import IndexReport, index
 from backupstore.operations.reading import read_backup, read_head
 from backupstore.operations.reconcile import ReconcileReport, reconcile
 from backupstore.stores.memory import MemoryBucket, MemoryStore
+from tests.attempts import attempt_of
 from tests.operations.lives import VERSION, manifest, tokenmap
 
 RING = {"n1": "dc1", "n2": "dc1"}
@@ -49,19 +50,7 @@ class Story:
 
     def ship(self, node: str, backup: str, **bodies: bytes | None) -> None:
         """A finished backup by our shipper; ``bodies`` replaces files by the name of their part, or leaves them out."""
-        attempt = Attempt(
-            attempt=1,
-            node=node,
-            backup=backup,
-            host_id=f"host-{node}",
-            cluster="c",
-            boot_id="b",
-            begun=1.0,
-            mode="full",
-            release_version="5.0.6",
-            shipper_version="1",
-            snapshot="s",
-        )
+        attempt = attempt_of(node, backup)
         files: dict[str, tuple[str, bytes | None]] = {
             "schema": (grammar.SCHEMA, b"schema"),
             "attempt": ("attempt-1.json", encode(attempt)),

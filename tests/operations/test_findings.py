@@ -124,7 +124,8 @@ def test_findings_about_what_is_gone_go_when_they_are_old(ring: Ring) -> None:
     gone = ring.store.put(ring.layout.finding("gone", "listing"), b"{}")
     ring.store.put(ring.layout.finding("unclear", "listing"), b"{}")
     ring.store.put(ring.layout.catalog_backup("unclear"), b"{")
-    assert sweep_findings(store, ring.layout, before=gone.modified) == 0
-    assert sweep_findings(store, ring.layout, before=gone.modified + 100) == 1
+    assert sweep_findings(store, ring.layout, {"b"}, before=gone.modified) == 0
+    assert sweep_findings(store, ring.layout, {"gone"}, before=gone.modified + 100) == 0
+    assert sweep_findings(store, ring.layout, set(), before=gone.modified + 100) == 1
     left = {each.key for each in ring.store.list(ring.layout.all_findings())}
     assert left == {kept, ring.layout.finding("unclear", "listing")}

@@ -30,6 +30,20 @@ def work_of(plan: Plan) -> dict[str, tuple[str, ...]]:
     return {work.node: work.backups for work in plan.work}
 
 
+def found_bad(backup: str) -> Findings:
+    return Findings(
+        revision="x",
+        backup=backup,
+        level="listing",
+        at=NOW,
+        ok=False,
+        nodes=3,
+        objects=1,
+        size=1,
+        findings=(Found(kind="missing", why="it is not there"),),
+    )
+
+
 def test_what_goes_goes_from_every_node_that_has_it_and_all_nodes_are_swept(fleet: Fleet) -> None:
     fleet.daily([0, 1, 2, 3])
     fleet.index()
@@ -159,18 +173,7 @@ def test_a_condemned_document_that_cannot_be_read_stops_everything(fleet: Fleet)
 def test_a_backup_that_verify_found_bad_does_not_count(fleet: Fleet) -> None:
     fleet.daily([0, 1, 2])
     fleet.index()
-    found = Findings(
-        revision="x",
-        backup="d0",
-        level="listing",
-        at=NOW,
-        ok=False,
-        nodes=3,
-        objects=1,
-        size=1,
-        findings=(Found(kind="missing", why="it is not there"),),
-    )
-    write_findings(fleet.store, fleet.layout, found)
+    write_findings(fleet.store, fleet.layout, found_bad("d0"))
     assert fleet.plan(TWO).deletes == set(), "seen in the bucket, though the catalog does not know it yet"
     assert fleet.plan(Policy(max_count=1)).deletes == {"d2"}
 
@@ -200,6 +203,27 @@ def test_a_node_that_names_only_itself_rolls_off_nothing(fleet: Fleet) -> None:
     fleet.index()
     assert fleet.plan(Policy(max_count=3)).deletes == set()
     assert fleet.plan(TWO).deletes == {"d9"}
+
+
+def test_a_backup_with_findings_still_knows_how_large_the_ring_was(fleet: Fleet) -> None:
+    """The last one of the whole ring is damaged: one of a node that names only itself must not make it go."""
+    fleet.daily([40])
+    for day in (0, 1, 2):
+        fleet.ship(f"alone{day}", day, nodes=["n1"], made=Made(ring={"n1": "dc1"}))
+    write_findings(fleet.store, fleet.layout, found_bad("d40"))
+    fleet.index()
+    plan = fleet.plan(Policy(max_count=1, max_age=7 * DAY))
+    assert plan.deletes == set()
+    assert not any(one.counts for one in plan.candidates.values())
+
+
+def test_a_corrupt_backup_still_knows_how_large_the_ring_was(fleet: Fleet) -> None:
+    ring = dict.fromkeys(fleet.nodes, "dc1")
+    fleet.ship("corrupt", 40, made=Made(ring=ring, corrupt=frozenset({"nb-1-big-Data.db"})))
+    for day in (0, 1, 2):
+        fleet.ship(f"alone{day}", day, nodes=["n1"], made=Made(ring={"n1": "dc1"}))
+    fleet.index()
+    assert fleet.plan(Policy(max_count=1, max_age=7 * DAY)).deletes == set()
 
 
 def test_a_smaller_ring_counts_once_an_operator_has_accepted_it(fleet: Fleet) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from backupstore.core.documents import Condemned, encode
 from tests.operations.purging import DAY, GRACE, Meanwhile, Place, memory_place
 
 # ---------------------------------------------------------------- shippers
@@ -207,3 +208,20 @@ def test_a_hold_that_is_released_lets_the_work_go_on() -> None:
     assert place.purge("monday").notes == ()
     assert place.of("monday") == []
     assert not place.has(key)
+
+
+def test_what_commits_and_is_condemned_after_it_was_seen_keeps_its_data() -> None:
+    """It is no rest of a deletion. The simulation found it."""
+    place = memory_place()
+    shared = place.ship("b0", "x")
+    place.begin("b1")
+    place.ship("b2", "y")
+    assert not place.purge("b0").done
+
+    def another_purge() -> None:
+        place.commit("b1", shared)
+        document = Condemned(revision="1", run="other", node="n1", created=place.clock.now(), backups=("b1",))
+        place.owner.create(place.layout.condemned_document("n1", "other-1"), encode(document))
+
+    place.purge_through(Meanwhile(place.purger, "list", "/n1/b2/meta/", another_purge), "b0")
+    place.check_sound()

@@ -103,11 +103,21 @@ def test_both_may_delete_what_both_want_to(fleet: Fleet) -> None:
     assert fleet.purge(TWO).plan.deletes == {"d20", "d30"}
 
 
+def test_what_a_third_purge_wants_to_delete_as_well_may_still_be_all_that_is_left(fleet: Fleet) -> None:
+    """That one may be dead. As the simulation found: a purge died, an operator deleted the newest, a third took the rest."""
+    fleet.store.create(fleet.layout.purge("dead"), _begun(fleet, {"d1", "d20", "d30"}))
+    plan = fleet.plan(Policy(max_count=1))
+    fleet.store.create(fleet.layout.purge("run2"), _begun(fleet, {"d0"}))
+    assert "d1" not in fleet.carry_out(plan).plan.deletes
+    assert "d1" in fleet.backups()
+
+
 def test_a_purge_that_died_long_ago_is_not_waited_for(fleet: Fleet) -> None:
     fleet.time = NOW - 15 * DAY
-    fleet.store.create(fleet.layout.purge("dead"), _begun(fleet, frozenset({"d0"})))
+    fleet.store.create(fleet.layout.purge("run2"), _begun(fleet, frozenset({"d0"})))
     fleet.time = NOW
     assert fleet.purge(Policy(max_count=1)).plan.deletes == {"d1", "d20", "d30"}
+    assert record(fleet, "run2").finished == NOW, "and it is put down that it did nothing more"
 
 
 def test_what_a_purge_that_is_over_did_not_delete_counts_again(fleet: Fleet) -> None:
@@ -149,6 +159,25 @@ def test_a_purge_that_died_half_way_is_finished_by_the_next_though_its_policy_wo
     fleet.index()
     fleet.purge(Policy(), "run2")
     assert fleet.backups("n3") == ["d0", "d1"]
+
+
+def test_a_purge_that_died_half_way_is_gone_on_with_where_the_plan_is_the_same(fleet: Fleet) -> None:
+    class DiesError(Exception):
+        pass
+
+    def tell(_: NodeResult) -> None:
+        raise DiesError
+
+    with pytest.raises(DiesError):
+        fleet.purge(TWO, tell=tell)
+    fleet.index()
+    told: list[NodeResult] = []
+    outcome = fleet.purge(TWO, "run2", tell=told.append)
+    assert outcome.record.run == "run1"
+    assert fleet.keys(fleet.layout.purges()) == [fleet.layout.purge("run1")]
+    assert [result.node for result in told] == ["n2", "n3"], "n1 was done"
+    assert [(result.node, result.done) for result in record(fleet).results] == [(node, True) for node in fleet.nodes]
+    assert catalogued(fleet) == ["d1", "d0"]
 
 
 def test_trouble_with_one_node_does_not_keep_the_others_from_being_done(fleet: Fleet) -> None:

@@ -105,7 +105,21 @@ def purges(story: Story) -> dict[str, float]:
 def test_the_last_purge(story: Story) -> None:
     assert purges(story) == {}, "not everybody purges"
     purged(story, "a", 100.0, freed("n1", 5), freed("n2", 7))
-    assert purges(story) == {"purge-age-seconds": 900, "purge-freed-bytes": 12, "purge-pending-nodes": 0}
+    told = {"purge-age-seconds": 900, "purge-freed-bytes": 12, "purge-pending-nodes": 0}
+    assert purges(story) == {**told, "purge-braked": 0, "purge-blocked-nodes": 0}
+
+
+def test_a_purge_that_is_braked_or_blocked_is_told(story: Story) -> None:
+    failed = NodeResult(node="n2", done=False, error="the store does not answer")
+    purged(story, "a", 100.0, freed("n1", 0, done=False), failed)
+    assert (purges(story)["purge-braked"], purges(story)["purge-blocked-nodes"]) == (0, 1)
+    braked = PurgeRecord(revision="r", run="b", created=200.0, braked=True, finished=200.0)
+    story.store.put(story.layout.purge("b"), encode(braked))
+    assert (purges(story)["purge-braked"], purges(story)["purge-blocked-nodes"]) == (1, 1)
+    purged(story, "c", 300.0, finished=False)
+    assert (purges(story)["purge-braked"], purges(story)["purge-blocked-nodes"]) == (0, 1), "nobody knows better yet"
+    purged(story, "d", 400.0, freed("n1", 5), freed("n2", 7))
+    assert (purges(story)["purge-braked"], purges(story)["purge-blocked-nodes"]) == (0, 0)
 
 
 def test_no_more_records_of_purges_are_read_than_needed(story: Story) -> None:
@@ -125,7 +139,7 @@ def test_no_more_records_of_purges_are_read_than_needed(story: Story) -> None:
 @pytest.mark.parametrize(
     ("results", "finished", "size", "pending"),
     [
-        ((freed("n1", 5), freed("n2", 0, done=False)), True, 5, 1),
+        ((freed("n1", 5), NodeResult(node="n2", done=False, error="why")), True, 5, 1),
         ((freed("n1", 5),), True, 5, 1),
         ((), False, 0, 2),
     ],
@@ -135,7 +149,7 @@ def test_a_purge_that_did_not_do_all_does_not_count(
     story: Story, results: tuple[NodeResult, ...], *, finished: bool, size: int, pending: int
 ) -> None:
     purged(story, "b", 200.0, *results, finished=finished)
-    told = {"purge-freed-bytes": size, "purge-pending-nodes": pending}
+    told = {"purge-freed-bytes": size, "purge-pending-nodes": pending, "purge-braked": 0, "purge-blocked-nodes": 0}
     assert purges(story) == {"purge-age-seconds": NEVER, **told}
     purged(story, "a", 100.0, freed("n1", 5), freed("n2", 7))
     purged(story, "b", 200.0, *results, finished=finished)

@@ -1,0 +1,1 @@
+"""Where work items are put: an adapter for each queue service."""
