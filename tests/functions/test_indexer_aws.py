@@ -22,6 +22,7 @@ from tests.shipper.cli.handmade import Made
 ROOT = Path(__file__).resolve().parents[2]
 STOCK = Made(by_stock=True)
 WAYS = list(ROUTES.values())
+SCHEDULED = {"detail-type": "Scheduled Event", "source": "aws.events"}
 TEST_EVENT = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Time": "2026-11-23T02:00:00Z", "Bucket": "backups"}
 
 
@@ -153,6 +154,46 @@ def test_a_failure_of_what_comes_directly_is_lambdas_to_repeat(there: World) -> 
     assert not answer.ok
     assert answer.document["errorType"] == "Corrupt"
     assert cluster.states() == {"b2": "incomplete"}, "the rest was done before"
+
+
+@pytest.mark.parametrize("event", [{"timer": "reconcile"}, SCHEDULED], ids=["timer", "scheduled"])
+def test_a_timer_has_everything_compared_and_repaired(there: World, event: dict[str, str]) -> None:
+    """The oldest first; a cluster that cannot be done does not keep the others from it."""
+    name = "timer" if "timer" in event else "scheduled"
+    ours, other, broken = (there.cluster(f"{name}-{which}") for which in ("ours", "other", "broken"))
+    for cluster in (ours, other, broken):
+        cluster.ship(("n1", "b1"), ("n2", "b1"))
+    there.store.put(broken.layout.head(), b"{")
+    answer = there.function.invoke(event)
+    assert not answer.ok
+    assert answer.document["errorType"] == "Corrupt", "Lambda tells, and tries again"
+    for cluster in (ours, other):
+        assert cluster.states() == {"b1": "complete"}
+        assert f"reconcile of cluster {cluster.layout.prefix} repaired what no event told of" in there.function.said()
+    there.store.delete([broken.layout.head()])
+    assert tell(there, event)["repaired"] > 0
+    assert tell(there, event) == {"repaired": 0}
+    for cluster in (ours, other, broken):
+        assert_rebuilt_alike(cluster)
+
+
+def test_a_timer_for_one_cluster_and_one_that_nobody_serves(there: World) -> None:
+    ours, other = there.cluster("one-ours"), there.cluster("one-other")
+    for cluster in (ours, other):
+        cluster.ship(("n1", "b1"), ("n2", "b1"))
+    assert tell(there, {"timer": "reconcile", "prefix": "one-ours"})["repaired"] > 0
+    assert ours.states() == {"b1": "complete"}
+    assert not other.derived()
+    assert there.function.invoke({"timer": "reconcile", "prefix": "a/b"}).document["errorType"] == "Corrupt"
+
+
+def test_a_timer_without_time_is_told_and_goes_on_the_next_time(there: World) -> None:
+    cluster = there.cluster("timeless")
+    cluster.ship(("n1", "b1"), ("n2", "b1"))
+    event = {"timer": "reconcile", "prefix": "timeless"}
+    assert there.function.invoke(event, limit=0).document["errorType"] == "OutOfTime"
+    assert tell(there, event)["repaired"] > 0
+    assert_rebuilt_alike(cluster)
 
 
 @pytest.mark.parametrize("event", [TEST_EVENT, {"Records": []}, []])

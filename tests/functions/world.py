@@ -116,7 +116,7 @@ class Cluster:
             for stored in self.world.store.list(folder):
                 body = self.world.store.read(stored.key).body
                 if folder == self.layout.catalog():
-                    document = {**json.loads(body), "revision": "", "checked": 0}
+                    document = {**json.loads(body), "revision": "", "checked": 0, "looked": 0, "repaired": 0}
                     if document.get("nodes") == {}:
                         continue
                     body = json.dumps(document).encode()

@@ -1,0 +1,1 @@
+"""Report: what monitoring is told, at set times."""

@@ -1,0 +1,1 @@
+"""Verify: many cluster backups at once, one node after the other."""
