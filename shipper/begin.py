@@ -260,4 +260,5 @@ class Opening:
             shipper_version=VERSION,
             snapshot=tag,
             condemned_seen=seen,
+            cached_mount=site.cached_mount,
         )

@@ -14,6 +14,17 @@ Tell = Callable[[Report], None]
 
 
 @contextmanager
+def purging(metrics: Metrics, cluster: str) -> Iterator[None]:
+    """Tell at the end whether a purge ended well."""
+    failed = 1
+    try:
+        yield
+        failed = 0
+    finally:
+        metrics.send([Sample(measures.PURGE_ERROR, failed, cluster)])
+
+
+@contextmanager
 def measured(metrics: Metrics, backup: str, *, cluster: str = "", node: str = "") -> Iterator[Tell]:
     """Tell everything at the end: what is said inside, and whether it ended well.
 

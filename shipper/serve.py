@@ -1,15 +1,15 @@
 """All functions of the system on one machine: what the cloud runs on events and timers, in one loop.
 
-Today that is the indexer, its reconcile, and verify (``verifier``). Events are collected for a moment and handled
-together, each document being written once; reconcile runs at the start and at intervals, so that whatever was lost is
-found. An error of one cluster is told and tried again; it never stops the others. A bucket that goes away, as a mount
-does, is told of once and waited for.
+These are the indexer, its reconcile, verify (``verifier``), and at set times purge and report (``scheduled``). Events are
+collected for a moment and handled together, each document being written once; reconcile runs at the start and at
+intervals, so that whatever was lost is found. An error of one cluster is told and tried again; it never stops the others.
+A bucket that goes away, as a mount does, is told of once and waited for.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -18,11 +18,13 @@ from backupstore.core.layout import Layout
 from backupstore.errors import BackupError, NotFound, Retryable
 from backupstore.operations.index import index
 from backupstore.operations.reading import read_head
-from backupstore.operations.reconcile import ReconcileReport, prefixes, reconcile
+from backupstore.operations.reconcile import TRUST, ReconcileReport, prefixes, reconcile
 from backupstore.ports import Clock, ObjectStore
 from backupstore.stores.probe import probe_compare_and_swap
 from backupstore.stores.single import SingleWriterStore
 from backupstore.wiring import check_bucket, sweep_unfinished
+from shipper.in_threads import hands
+from shipper.scheduled import Scheduled
 from shipper.verifier import Verifier
 from shipper.watching import EventsLost, Watcher
 
@@ -31,6 +33,8 @@ _GATHER = 0.1
 _LOOK = 0.5
 _TRY_AGAIN = 5.0
 _SWEEP = 3600.0
+_AT_ONCE = 8
+_SHOWN = 10
 
 
 @dataclass(slots=True)
@@ -43,11 +47,13 @@ class Server:
     interval: float
     prefix: str | None = None
     verifier: Verifier | None = None
+    jobs: tuple[Scheduled, ...] = ()
     _failed: set[Subject] = field(default_factory=set, init=False)
     _try_again: float = field(default=0.0, init=False)
     _due: float = field(default=0.0, init=False)
     _swept: float | None = field(default=None, init=False)
     _has_begun: bool = field(default=False, init=False)
+    _known: tuple[str, ...] = field(default=(), init=False)
     _written: ObjectStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,21 +92,21 @@ class Server:
         check_bucket(self.store)
         self._probe_conditional_writes()
         clusters = self._clusters()
-        good = self._reconcile(clusters)
+        good = self._reconcile(clusters, TRUST)
         if self.verifier:
             self._look_for_unverified(clusters)
             self.verifier.work()
             self._index(self.verifier.put_down())
         return good and not self._failed
 
-    def _look_at_all(self, watcher: Watcher) -> None:
-        """Watch first, look second: what is written in between is seen at least once."""
+    def _look_at_all(self, watcher: Watcher, trust: float = 0.0) -> None:
+        """Watch first, look second: what is written in between is seen at least once. ``trust``: as for ``reconcile``."""
         check_bucket(self.store)
         if not self._has_begun:
             self._probe_conditional_writes()
-        clusters = self._clusters()
+        clusters = self._known = self._clusters()
         watcher.follow(clusters)
-        self._reconcile(clusters)
+        self._reconcile(clusters, trust)
         self._look_for_unverified(clusters)
         self._due = self.clock.running() + self.interval
         self._has_begun = True
@@ -121,7 +127,9 @@ class Server:
             self._index(wanted)
             self._look_for_unverified({subject.prefix for subject in wanted})
         if self.clock.running() >= self._due:
-            self._look_at_all(watcher)
+            self._look_at_all(watcher, TRUST)
+        for job in self.jobs:
+            job.look(self._known, self._written)
 
     def _clusters(self) -> tuple[str, ...]:
         """Prefixes to serve now."""
@@ -158,12 +166,20 @@ class Server:
                 if head:
                     self.verifier.look(prefix, head)
 
-    def _reconcile(self, clusters: Iterable[str]) -> bool:
-        """Reconcile each, and tell what was repaired. False when one failed, or holds what cannot be read."""
+    def _reconcile(self, clusters: Iterable[str], trust: float) -> bool:
+        """Reconcile each, and tell what was repaired. False when one failed, or holds what cannot be read. ``trust``: its own."""
         good = True
         for prefix in clusters:
             try:
-                report = reconcile(self._written, Layout(prefix), now=self.clock.now(), revision=self.revision)
+                with hands(self._written, _AT_ONCE) as held:
+                    report = reconcile(
+                        held.store,
+                        Layout(prefix),
+                        now=self.clock.now(),
+                        revision=self.revision,
+                        trust=trust,
+                        each=held.each,
+                    )
             except BackupError as error:
                 check_bucket(self.store)
                 good = False
@@ -202,13 +218,19 @@ class Server:
 def _tell(prefix: str, report: ReconcileReport) -> None:
     if report.written or report.removed:
         _log.info(
-            "reconcile of %s repaired %d and removed %d objects",
+            "reconcile of %s repaired %d and removed %d objects%s",
             _named(prefix),
             len(report.written),
             len(report.removed),
+            f": {_listed(report.repaired)}" if report.repaired else "",
         )
     for problem in report.unreadable:
         _log.error("%s", problem)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return f"{', '.join(names[:_SHOWN])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _about(subject: Subject) -> str:

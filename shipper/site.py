@@ -12,7 +12,10 @@ from shipper.state import StateDirectory
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """``name`` is the node's name in keys (F); ``bucket`` names store, bucket and prefix: memories must not mix."""
+    """``name`` is the node's name in keys (F); ``bucket`` names store, bucket and prefix: memories must not mix.
+
+    ``cached_mount``: what others write to the bucket may be seen late here.
+    """
 
     store: ObjectStore
     layout: Layout
@@ -21,3 +24,4 @@ class Site:
     state: StateDirectory
     clock: Clock
     bucket: str
+    cached_mount: bool = False

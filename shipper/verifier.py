@@ -1,8 +1,8 @@
-"""What ``serve`` verifies by itself: each backup when it becomes complete, and all of them again from time to time.
+"""What ``serve`` verifies by itself, as ``core.due`` says: what becomes complete, and everything again from time to time.
 
-It happens in a thread of its own, one cluster at a time, so that the catalog never waits for it. That thread only reads.
-What it found is put down by the loop that made sure that the bucket is there (``put_down``); what was found while it went
-away is forgotten.
+It happens in a thread of its own, one cluster at a time, so that the catalog never waits for it. That thread only reads,
+but for findings about backups that are gone, which it sweeps. What it found is put down by the loop that made sure that
+the bucket is there (``put_down``); what was found while it went away is forgotten.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
-from backupstore.core.documents import Findings, Head, Line
+from backupstore.core.documents import Findings, Head, Level
+from backupstore.core.due import Rhythm, due
 from backupstore.core.events import CLUSTER, Subject
 from backupstore.core.layout import Layout
-from backupstore.core.verification import WARNING, rotating
+from backupstore.core.verification import WARNING
 from backupstore.errors import BackupError, NotFound, Retryable
-from backupstore.operations.findings import read_findings, write_findings
+from backupstore.operations.findings import write_findings
 from backupstore.operations.verify import Verified, sweep_findings
 from backupstore.operations.verify_node import Wanted
 from backupstore.ports import Clock, ObjectStore
@@ -65,8 +66,7 @@ class Verifier:
     _done: SimpleQueue[_Result] = field(default_factory=SimpleQueue, init=False)
     _round: int = field(default=0, init=False)
     _ending: threading.Event = field(default_factory=threading.Event, init=False)
-    _looked: dict[tuple[str, str], float] = field(default_factory=dict, init=False)
-    _read: dict[str, float] = field(default_factory=dict, init=False)
+    _taken: dict[tuple[str, Level, str], float] = field(default_factory=dict, init=False)
 
     def start(self) -> None:
         """Begin to work. The thread goes with the process: it only reads, and what it writes is written whole."""
@@ -77,20 +77,13 @@ class Verifier:
         self._ending.set()
 
     def look(self, prefix: str, head: Head) -> None:
-        """Take what is due in this cluster."""
+        """Take what is due in this cluster, unless it was taken already and not yet put down."""
         now = self.clock.now()
-        finished = [line for line in head.backups if line.finished is not None]
-        self._take(prefix, [line for line in finished if line.verified is None], Wanted(), now)
-        again = [line for line in finished if line.verified and now - line.verified.at >= self.interval]
-        self._take(prefix, again, Wanted("structure"), now)
-        complete = [line for line in finished if line.state == "complete"]
-        if self.share and complete and now - self._read.get(prefix, -self.interval) >= self.interval:
-            self._read[prefix] = now
-            last = max(complete, key=lambda line: (line.finished or 0.0, line.name))
-            subset = rotating(self.share, now=now, every=self.interval)
-            self._queue.put(
-                _Work(prefix, (last.name,), Wanted("content", subset=subset, part_size=self.part_size), self._round)
-            )
+        rhythm = Rhythm(self.interval, self.share)
+        for one in due(head, rhythm, now=now, under_way=self._under_way(prefix, now)):
+            self._taken |= {(prefix, one.level, name): now for name in one.backups}
+            wanted = Wanted(one.level, subset=one.subset, part_size=self.part_size)
+            self._queue.put(_Work(prefix, one.backups, wanted, self._round))
 
     def work(self) -> None:
         """Do all that was taken, now."""
@@ -115,21 +108,17 @@ class Verifier:
                 write_findings(self.store, Layout(result.prefix), result.findings)
                 written.add(Subject(result.prefix, CLUSTER, result.findings.backup))
             except BackupError as error:
-                self._failed(result.prefix, (result.findings.backup,), error)
+                self._failed(result.prefix, result.findings.level, (result.findings.backup,), error)
 
     def forget(self) -> None:
         """The bucket went away: nothing that was seen of it since it was there is believed."""
         self._round += 1
-        self._looked.clear()
-        self._read.clear()
+        self._taken.clear()
 
-    def _take(self, prefix: str, lines: Iterable[Line], wanted: Wanted, now: float) -> None:
-        due = [
-            line.name for line in lines if now - self._looked.get((prefix, line.name), -self.interval) >= self.interval
-        ]
-        if due:
-            self._looked |= {(prefix, name): now for name in due}
-            self._queue.put(_Work(prefix, tuple(due), wanted, self._round))
+    def _under_way(self, prefix: str, now: float) -> set[tuple[Level, str]]:
+        """What was taken. What failed in a way that a person has to mend counts as well, until its time comes again."""
+        taken = self._taken.copy()
+        return {(level, name) for (of, level, name), at in taken.items() if of == prefix and now - at < self.interval}
 
     def _run(self) -> None:
         with suppress(_Ended):
@@ -141,35 +130,26 @@ class Verifier:
             raise _Ended
 
     def _do(self, work: _Work) -> None:
-        layout = Layout(work.prefix)
-        if work.round != self._round or (work.wanted.reads and self._was_read(layout, work.names)):
+        if work.round != self._round:
             return
+        layout, now = Layout(work.prefix), self.clock.now()
         wanted = replace(work.wanted, keep_on=self._keep_on)
         try:
             for verified in verify_in_threads(self.store, layout, work.names, wanted, workers=_WORKERS):
                 _tell(verified)
-                findings = verified.findings(now=self.clock.now(), revision=self.revision())
-                self._done.put(_Result(work.prefix, findings, work.round))
+                self._done.put(_Result(work.prefix, verified.findings(now=now, revision=self.revision()), work.round))
             if wanted.level == "structure":
-                sweep_findings(self.store, layout, before=self.clock.now() - self.interval)
+                sweep_findings(self.store, layout, set(work.names), before=now - self.interval)
         except BackupError as error:
-            self._failed(work.prefix, work.names, error)
+            self._failed(work.prefix, wanted.level, work.names, error)
 
-    def _failed(self, prefix: str, names: Iterable[str], error: BackupError) -> None:
+    def _failed(self, prefix: str, level: Level, names: Iterable[str], error: BackupError) -> None:
         # Of a bucket that is not there the loop tells.
-        level = logging.INFO if isinstance(error, NotFound) else logging.ERROR
-        _log.log(level, "verify of %s: %s", ", ".join(names), error.message)
+        severity = logging.INFO if isinstance(error, NotFound) else logging.ERROR
+        _log.log(severity, "verify of %s: %s", ", ".join(names), error.message)
         if isinstance(error, Retryable):  # at the next look; what a person has to mend waits for the next time
             for name in names:
-                self._looked.pop((prefix, name), None)
-
-    def _was_read(self, layout: Layout, names: Iterable[str]) -> bool:
-        """Whether that was done already, before this process began or by another one. What cannot be told has to be done."""
-        try:
-            before = [read_findings(self.store, layout, name, "content") for name in names]
-        except BackupError:
-            return False
-        return all(found is not None and self.clock.now() - found.at < self.interval for found in before)
+                self._taken.pop((prefix, level, name), None)
 
 
 def _tell(verified: Verified) -> None:

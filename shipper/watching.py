@@ -21,7 +21,9 @@ from backupstore.stores.local_errors import missing_bucket, translate
 
 _NFS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "virtiofs", "vboxsf", "fuse"}
 _REMOTE = _NFS | {"ceph", "glusterfs", "lustre", "beegfs", "gfs2", "ocfs2"}
-_MOUNTS = Path("/proc/self/mounts")
+_ASKED_LATE = {"nfs", "nfs4"}
+_ASKS = {"lookupcache=none", "noac", "actimeo=0", "acdirmax=0"}
+MOUNTS = Path("/proc/self/mounts")
 _OCTAL = re.compile(rb"\\([0-7]{3})")
 
 
@@ -53,7 +55,7 @@ class Mount(NamedTuple):
     options: tuple[str, ...]
 
 
-def mount_of(path: Path, mounts: Path = _MOUNTS) -> Mount:
+def mount_of(path: Path, mounts: Path = MOUNTS) -> Mount:
     """The file system that a path lies on."""
     best = Mount(Path(), "", ())
     for line in mounts.read_bytes().splitlines():
@@ -65,7 +67,15 @@ def mount_of(path: Path, mounts: Path = _MOUNTS) -> Mount:
     return best
 
 
-def is_remote(path: Path, mounts: Path = _MOUNTS) -> bool:
+def remembers_directories(mount: Mount) -> bool:
+    """Whether this machine may be shown a directory as it was a while ago, without what others wrote since.
+
+    NFS does so unless it has to ask for each name, or may keep no attributes.
+    """
+    return mount.kind in _ASKED_LATE and _ASKS.isdisjoint(mount.options)
+
+
+def is_remote(path: Path, mounts: Path = MOUNTS) -> bool:
     """Whether other machines may write there unseen: it lies on a network file system, or on one in user space."""
     kind = mount_of(path, mounts).kind
     return kind in _REMOTE or kind.startswith("fuse.")

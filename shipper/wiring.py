@@ -28,6 +28,7 @@ from shipper.cassandra.wire import Address
 from shipper.restore.port import Directories, Witness
 from shipper.site import Site
 from shipper.state import StateDirectory
+from shipper.watching import MOUNTS, mount_of, remembers_directories
 
 _PEER_SECONDS = 5.0
 
@@ -40,6 +41,15 @@ def naming_of(settings: Settings) -> Naming:
         return Naming(fqdn, resolve)
     # Where pods are called by their addresses, each by its own, the others must be called so as well.
     return Naming(fqdn, resolve and not kubernetes.pod_ip, PodLookup())
+
+
+def sees_late(settings: Settings, mounts: Path = MOUNTS) -> bool:
+    """Whether the bucket is mounted here so that what others write may be seen late."""
+    bucket = settings.storage.local_bucket
+    try:
+        return bucket is not None and remembers_directories(mount_of(bucket.resolve(), mounts))
+    except OSError:  # nobody tells how it is mounted
+        return True
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,8 @@ class NodeWiring:
     def site(self, store: ObjectStore, layout: Layout, name: str) -> Site:
         """What the verbs work with."""
         state = StateDirectory(self.settings.shipper.state_dir, beside=self.node.data_directories[0])
-        return Site(store, layout, self.node, name, state, self.clock, bucket_identity(self.settings.storage))
+        cached = sees_late(self.settings)
+        return Site(store, layout, self.node, name, state, self.clock, bucket_identity(self.settings.storage), cached)
 
     def directories(self) -> Directories:
         """Everything on disk that Cassandra owns."""

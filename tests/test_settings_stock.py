@@ -135,6 +135,8 @@ SHIPPER = {
     "keep_yearly": "0",
     "minimum_complete": "1",
     "purge_max_share": "50%",
+    "purge_schedule": NOT_SET,
+    "report_schedule": NOT_SET,
     "reconcile_interval": "300",
     "poll_interval": "30",
     "watch": "auto",

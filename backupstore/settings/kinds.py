@@ -20,6 +20,7 @@ from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from backupstore.core import names
+from backupstore.settings.schedules import Schedule, read_schedule
 
 T = TypeVar("T")
 
@@ -271,4 +272,7 @@ LISTEN = Kind("address", "an address and a port, such as 127.0.0.1:8900 or [::1]
 URL = Kind("URL", "a URL, None, or empty", _url)
 SSE_C = Kind("secret", "the base64 of exactly 32 bytes", _sse_c, secret=True)
 LEVEL = choice(*_LEVELS)
+SCHEDULE: Kind[Schedule] = Kind(
+    "schedule", "minute, hour, day of month, month and day of week as in a crontab, such as 15 3 * * *", read_schedule
+)
 LOG_FORMAT = Kind("text", "a format with parts such as %(asctime)s", _log_format)

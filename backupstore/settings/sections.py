@@ -13,13 +13,14 @@ from backupstore.settings import kinds
 from backupstore.settings.cassandra import NODE, NODETOOL, RESTORE, CassandraSettings
 from backupstore.settings.kinds import FLAG, PATH, TEXT, choice, optional, or_default, whole
 from backupstore.settings.options import Option, option, options_of
-from backupstore.settings.storage import S3, StorageSettings
+from backupstore.settings.schedules import Schedule
+from backupstore.settings.storage import S3, S3_GCS, StorageSettings
 
 NO_SSH = "nothing: no ssh is used"
 NO_GRPC = "nothing: there is no gRPC server"
 SNAPSHOTS = "backup"
 LOGS = "all commands"
-METRICS = "backup, report-last-backup"
+METRICS = "backup, report-last-backup, serve"
 CHECKS = "check after a restore"
 SERVE = "serve"
 PURGE = "purge"
@@ -181,6 +182,19 @@ class ShipperSettings:
         "a purge of more than this share of the complete backups, or of all bytes, needs `--force`",
         PURGE,
     )
+    purge_schedule: Schedule | None = option(
+        optional(kinds.SCHEDULE),
+        "",
+        "when `serve` purges every cluster that it serves: a line of a crontab without the command, in UTC, such as"
+        " `15 3 * * *`; empty: never",
+        SERVE,
+    )
+    report_schedule: Schedule | None = option(
+        optional(kinds.SCHEDULE),
+        "",
+        "when `serve` sends the report of every cluster that it serves to where `monitoring_provider` says; empty: never",
+        SERVE,
+    )
     reconcile_interval: int = option(
         whole(1, _MAX_SECONDS), "300", "seconds between comparisons of catalog and bucket", f"{SERVE}, list-backups"
     )
@@ -243,7 +257,7 @@ class ShipperSettings:
         "",
         "certificates of the authorities to trust, in PEM form, instead of the machine's and of `AWS_CA_BUNDLE`; the"
         " certificate of the endpoint is checked then, whatever `ssl_verify` says",
-        S3,
+        S3_GCS,
     )
 
 

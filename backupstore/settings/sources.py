@@ -34,6 +34,9 @@ STOCK_VARIABLES: dict[str, Place] = {
     "POD_IP": ("kubernetes", "pod_ip"),
 }
 
+EMULATOR = "STORAGE_EMULATOR_HOST"
+"""What all clients of Google Cloud Storage obey: a URL. Here it is the default of ``host``, with that provider alone."""
+
 OLD_VARIABLES: dict[str, Place] = {
     "CQL_USERNAME": ("cassandra", "cql_username"),
     "CQL_PASSWORD": ("cassandra", "cql_password"),
@@ -81,6 +84,9 @@ def gather(files: Files, environ: Mapping[str, str], overrides: Mapping[str, str
     for name, place in OLD_VARIABLES.items():
         if name in environ and given[place].where == f"environment {name}":
             warnings.append(f"environment {name}: is deprecated, use MEDUSA_{name}")
+    provider, host = given.get(("storage", "storage_provider")), ("storage", "host")
+    if EMULATOR in environ and host not in given and provider and provider.text.strip().lower() == "google_storage":
+        given[host] = Given(environ[EMULATOR], f"environment {EMULATOR}")
     problems = list(files.problems)
     for name, text in overrides.items():
         where = f"--{name.replace('_', '-')}"

@@ -33,6 +33,8 @@ beside it. All the others are obeyed.
 - A size is a number of bytes, or a number with `B`, `KB`, `MB`, `GB`, `TB` or `PB` (in capitals, 1 KB is 1024 B), and
   perhaps `/s`.
 - Yes is `1`, `true`, `yes` or `on`; no is `0`, `false`, `no` or `off`.
+- A schedule is minute, hour, day of the month, month and day of the week, as in a crontab and in UTC: `15 3 * * *` is every
+  night, `0 4 * * sun` every Sunday. Sunday is 0 and 7.
 - What `cql_k8s_secrets_path` and `nodetool_k8s_secrets_path` hold goes before user and password from anywhere else.
 - Secrets are shown nowhere, not even in messages about them.
 
@@ -47,8 +49,9 @@ error because a log file cannot be written or a receiver of metrics is down.
 
 ## Metrics
 
-`backup` and `report-last-backup --push-metrics` send what [monitoring.md](monitoring.md) lists, to where
-`monitoring_provider` says; `serve` answers Prometheus at the address of `listen`.
+`backup`, `report-last-backup --push-metrics` and, when `report_schedule` says so, `serve` send what
+[monitoring.md](monitoring.md) lists to where `monitoring_provider` says; `serve` also answers Prometheus at the address of
+`listen`.
 """
 
 _OPTIONS = "They stand before the command; `--listen` is one of `serve`."

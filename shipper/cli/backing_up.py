@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from backupstore.core.documents import Mode
 from backupstore.core.names import check_backup_name
+from backupstore.core.sizes import human_size
 from backupstore.errors import BackupError, Corrupt, Misconfigured, Refused
 from backupstore.operations.reading import read_head
 from backupstore.ports import Clock
@@ -20,7 +21,6 @@ from shipper.begin import Request
 from shipper.cli.console import out
 from shipper.cli.logs import log, resumable
 from shipper.cli.options import Globals
-from shipper.cli.sizes import human_size
 from shipper.measures import measured
 from shipper.site import Site
 from shipper.snapshot import Filters

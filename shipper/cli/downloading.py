@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from backupstore.core.sizes import human_size
 from backupstore.wiring import check_bucket
 from shipper.cli.console import out
 from shipper.cli.logs import resumable
 from shipper.cli.options import Globals
-from shipper.cli.sizes import human_size
 from shipper.download import Request, download
 from shipper.snapshot import Filters
 

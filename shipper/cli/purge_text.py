@@ -1,12 +1,11 @@
-"""A purge as text: its plan as a table, what it would free, and what came of it. Values in, lines out."""
+"""The plan of a purge as text: a table, and what would go in all. Values in, lines out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from backupstore.core.sizes import human_size
 from backupstore.operations.plan import Plan
-from backupstore.operations.purging import Outcome
-from shipper.cli.sizes import human_size
 from shipper.cli.text import local_time
 
 _HEADS = ("Name", "Started", "State", "Verdict", "Reason")
@@ -42,15 +41,6 @@ def _totals(plan: Plan) -> list[str]:
     ]
     if apart:
         found.append(f"Node backups that were given up go out of {', '.join(apart)}.")
-    return found
-
-
-def outcome_text(outcome: Outcome) -> list[str]:
-    """What was deleted, and what is left to do."""
-    left = [result.node for result in outcome.record.results if not result.done]
-    found = [f"{outcome.objects:,} objects deleted, {human_size(outcome.size)}"]
-    if left:
-        found.append(f"Not done on {', '.join(left)}: the next purge goes on there.")
     return found
 
 

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import gmtime, strftime
 
 from backupstore.core import names
-from backupstore.core.purge_records import AcceptedRing, NodeResult
-from backupstore.core.retention import Policy
+from backupstore.core.purge_records import AcceptedRing, NodeResult, run_name
 from backupstore.errors import BackupError, Refused
 from backupstore.operations.accepted_rings import accept_ring
+from backupstore.operations.brake import HINT, why_braked
 from backupstore.operations.departed import Departed, departed_nodes, newest_ring, only_departed
 from backupstore.operations.plan import Place, Plan
 from backupstore.operations.planning import asked_for, make_plan, ring_of_backup
 from backupstore.operations.purging import Outcome, Run, carry_out, put_braked_on_record
 from backupstore.settings import Settings
-from backupstore.wiring import check_bucket
+from backupstore.settings.retention import DAY, policy_of
+from backupstore.wiring import check_bucket, open_metrics
 from shipper.cli import purge_text
 from shipper.cli.console import out
-from shipper.cli.logs import log
+from shipper.cli.logs import log, resumable
 from shipper.cli.operator import operator
 from shipper.cli.options import Globals
-from shipper.cli.sizes import human_size
-
-_AT_ONCE = 8
-_DAY = 86_400.0
+from shipper.freeing import Remark, look_at_keeping, newest_going, remarks
+from shipper.in_threads import hands
+from shipper.measures import purging
+from shipper.purge_words import node_text, outcome_text, tell_rest, tell_trouble
+from shipper.purger import AT_ONCE
+from shipper.wiring import sees_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +40,6 @@ class Manner:
     dry_run: bool = False
     force: bool = False
     stock_is_idle: bool = False
-
-
-def policy_of(settings: Settings) -> Policy:
-    """What the settings say about retention; 0 is no limit."""
-    storage, ours = settings.storage, settings.shipper
-    return Policy(
-        max_age=storage.max_backup_age * _DAY or None,
-        max_count=storage.max_backup_count or None,
-        keep={
-            "hourly": ours.keep_hourly,
-            "daily": ours.keep_daily,
-            "weekly": ours.keep_weekly,
-            "monthly": ours.keep_monthly,
-            "yearly": ours.keep_yearly,
-        },
-        minimum_complete=ours.minimum_complete,
-        incomplete_grace=ours.incomplete_grace_days * _DAY,
-    )
 
 
 def run_purge(chosen: Globals, manner: Manner, *, accepted: str | None) -> None:
@@ -88,7 +72,7 @@ def run_decommissioned(chosen: Globals, manner: Manner, *, confirmed: bool) -> N
         plan = only_departed(plan, gone)
         _check_most_are_left(plan, gone, chosen.settings, manner)
         if manner.dry_run or not confirmed:
-            _show(plan)
+            _show(chosen, at, plan)
             if not manner.dry_run:
                 out("Nothing was deleted. If all of these have left the cluster for good, run it again with --confirm.")
             return
@@ -98,37 +82,36 @@ def run_decommissioned(chosen: Globals, manner: Manner, *, confirmed: bool) -> N
 @contextmanager
 def _place(chosen: Globals) -> Iterator[Place]:
     check_bucket(chosen.store)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield Place(chosen.store, chosen.layout, chosen.clock.now(), pool.map)
+    with hands(chosen.store, AT_ONCE) as held:
+        yield Place(held.store, chosen.layout, chosen.clock.now(), held.each)
 
 
 def _do(chosen: Globals, at: Place, plan: Plan, manner: Manner, before: Callable[[], None] = lambda: None) -> None:
     """Show the plan, or carry it out unless the brake forbids it."""
-    settings = chosen.settings
+    braked = why_braked(plan, chosen.settings.shipper.purge_max_share)
     if manner.dry_run:
-        _show(plan)
-        if _is_braked(plan, settings):
-            out(f"{_braked(plan, settings)} The purge itself would need --force.")
+        _show(chosen, at, plan)
+        if braked:
+            out(f"{braked} The purge itself would need --force.")
         return
     run = _run(chosen, at, plan, manner)
-    if _is_braked(plan, settings) and not manner.force:
-        put_braked_on_record(at, plan, run)
-        raise Refused(
-            _braked(plan, settings),
-            hint="Look at the plan with --dry-run. If it is meant so, run it again with --force,"
-            " or raise [shipper] purge_max_share.",
-            operation="purge",
-        )
-    before()
-    _finish(carry_out(at, plan, run, indexer=chosen.store))
+    metrics = open_metrics(chosen.settings, os.environ, say=log.info, warn=log.warning)
+    with resumable("Run it again: the next purge goes on with it."), purging(metrics, chosen.layout.prefix):
+        if braked and not manner.force:
+            put_braked_on_record(at, plan, run)
+            raise Refused(braked, hint=HINT, operation="purge")
+        before()
+        said = _kept(chosen, at, plan)  # asked before, for locks of what is gone cannot be seen
+        _finish(carry_out(at, plan, run, indexer=at.store), said)
 
 
 def _run(chosen: Globals, at: Place, plan: Plan, manner: Manner) -> Run:
     return Run(
-        name=f"{strftime('%Y%m%dT%H%M%SZ', gmtime(at.now))}-{uuid.uuid4().hex[:8]}",
+        name=run_name(at.now, uuid.uuid4().hex),
         grace=plan.policy.incomplete_grace,
-        orphan_grace=chosen.settings.storage.backup_grace_period_in_days * _DAY,
+        orphan_grace=chosen.settings.storage.backup_grace_period_in_days * DAY,
         stock_is_idle=manner.stock_is_idle,
+        cached_mount=sees_late(chosen.settings),
         forced=manner.force,
         revision=lambda: uuid.uuid4().hex,
         running=chosen.clock.running,
@@ -136,27 +119,40 @@ def _run(chosen: Globals, at: Place, plan: Plan, manner: Manner) -> Run:
     )
 
 
-def _show(plan: Plan) -> None:
+def _show(chosen: Globals, at: Place, plan: Plan) -> None:
     for line in purge_text.plan_text(plan):
         out(line)
+    _remark(_kept(chosen, at, plan) if plan.deletes else ())
+
+
+def _kept(chosen: Globals, at: Place, plan: Plan) -> tuple[Remark, ...]:
+    """What does not become free, though it is deleted."""
+    return tuple(remarks(look_at_keeping(chosen.store, newest_going(plan, at.layout)), at.layout))
 
 
 def _tell(result: NodeResult) -> None:
-    log.info("%s: %s objects, %s", result.node, f"{result.objects:,}", human_size(result.bytes))
-    for note in result.notes:
-        log.warning("%s", note)
-    if result.error:
-        log.error("%s: %s", result.node, result.error)
+    """At once, for the next node may take long; nothing of one that had nothing to delete."""
+    if result.objects:
+        out(node_text(result))
+    tell_trouble(result)
 
 
-def _finish(outcome: Outcome) -> None:
+def _remark(said: Iterable[Remark]) -> None:
+    for remark in said:
+        if remark.hint:
+            log.warning("%s", remark.text, extra={"hint": remark.hint})
+        else:
+            out(remark.text)
+
+
+def _finish(outcome: Outcome, said: Iterable[Remark]) -> None:
     for verdict in outcome.plan.verdicts:
         if verdict.delete:
             log.info("%s: %s", verdict.name, verdict.reason)
-    for line in purge_text.outcome_text(outcome):
+    for line in outcome_text(outcome):
         out(line)
-    for subject, why in outcome.indexed.failed.items():
-        log.warning("%s of %s is still in the catalog: %s", subject.backup, subject.node, why.message)
+    _remark(said if outcome.objects else ())
+    tell_rest(outcome)
     if outcome.errors:
         raise BackupError(
             f"Purge failed on {len(outcome.errors)} nodes.",
@@ -173,20 +169,6 @@ def _check_most_are_left(plan: Plan, gone: tuple[Departed, ...], settings: Setti
             hint="Look whether the newest complete backup is one of the whole cluster (status). If it is, add --force.",
             operation="purge-decommissioned",
         )
-
-
-def _is_braked(plan: Plan, settings: Settings) -> bool:
-    return bool(plan.newest_gone) or plan.share.largest > settings.shipper.purge_max_share
-
-
-def _braked(plan: Plan, settings: Settings) -> str:
-    share = plan.share
-    if plan.newest_gone:
-        return f"{', '.join(sorted(plan.newest_gone))} is among the newest complete backups, which purge never deletes."
-    return (
-        f"This would delete {share.complete_gone} of {share.complete} complete backups, {human_size(share.size_gone)} of"
-        f" {human_size(share.size)}: more than {settings.shipper.purge_max_share:.0%} (purge_max_share)."
-    )
 
 
 def _acceptance(at: Place, name: str) -> AcceptedRing:

@@ -6,12 +6,12 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from backupstore.core.sizes import human_size
 from backupstore.errors import Misconfigured
 from backupstore.wiring import check_bucket
 from shipper.cli.console import out
 from shipper.cli.logs import Stopped, resumable
 from shipper.cli.options import Globals
-from shipper.cli.sizes import human_size
 from shipper.restore import journal as journals
 from shipper.restore.node import Machine, restore_node, undo
 from shipper.restore.node import Request as RestoreRequest

@@ -1,7 +1,7 @@
 """The catalog as text and as stock's JSON. Values in, lines out.
 
 Text is as stock Medusa's manual shows it, JSON has stock 0.31's fields; times in text are in the local time of the
-machine, in JSON whole epoch seconds. What stock does not know is added: corrupt, partial and given up backups.
+machine, in JSON whole epoch seconds. What stock does not know is added: corrupt, partial and given up backups, and what was verified.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 
 from backupstore.core.catalog import line_of, lines_of
 from backupstore.core.completion import Waiting, completion, is_finished
-from backupstore.core.documents import ClusterBackup, Head, Line, NodeFact
-from shipper.cli.sizes import human_size
+from backupstore.core.documents import ClusterBackup, Head, Line, NodeFact, Verification
+from backupstore.core.sizes import human_size
 
 _STAMP = "%Y-%m-%d %H:%M:%S"
 
@@ -29,15 +29,21 @@ def lines_for(head: Head, node: str | None) -> tuple[Line, ...]:
 
 def list_text(lines: Iterable[Line]) -> list[str]:
     """``list-backups``."""
-    found, incomplete = [], False
+    found, incomplete, bad = list[str](), False, False
     for line in lines:
         incomplete = incomplete or line.finished is None
-        found.append(f"{line.name} (started: {local_time(line.started)}, finished: {_finished(line)}){_mark(line)}")
+        bad = bad or (line.verified is not None and not line.verified.ok)
+        verified = f" [{_verified(line.verified)}]" if line.verified else ""
+        when = f"started: {local_time(line.started)}, finished: {_finished(line)}"
+        found.append(f"{line.name} ({when}){_mark(line)}{verified}")
+    if incomplete or bad:
+        found.append("")
     if incomplete:
-        found += [
-            "",
-            'Incomplete backups found. "medusa-shipper status --backup-name <name>" tells which nodes are waited for',
-        ]
+        found.append(
+            'Incomplete backups found. "medusa-shipper status --backup-name <name>" tells which nodes are waited for'
+        )
+    if bad:
+        found.append('Bad backups found. "medusa-shipper verify --backup-name <name>" tells what is wrong with them')
     return found
 
 
@@ -64,11 +70,14 @@ def status_text(document: ClusterBackup) -> list[str]:
         if fact.corrupt:
             found.append(f"- {name} has {fact.corrupt} corrupt components")
     found.append(f"- {line.objects} files, {human_size(line.size)}")
+    found += [f"- {_verified(one)}" for one in document.verified]
+    if line.finished is not None and not document.verified:
+        found.append("- Not verified yet")
     return found
 
 
 def as_stock(document: ClusterBackup) -> dict[str, object]:
-    """One cluster backup with the fields of stock's JSON, and ``state`` and ``corrupt``, which it does not know.
+    """One cluster backup with the fields of stock's JSON, and ``state``, ``corrupt``, ``verified``, which it does not know.
 
     Like stock, sizes and counts here are over all node backups listed, those too which no ring expects.
     """
@@ -94,6 +103,7 @@ def as_stock(document: ClusterBackup) -> dict[str, object]:
         "missing_nodes_list": missing,
         "state": line.state if line else "gone",
         "corrupt": line.corrupt if line else 0,
+        "verified": [{"level": one.level, "at": int(one.at), "ok": one.ok} for one in document.verified],
     }
 
 
@@ -101,6 +111,11 @@ def _finished(line: Line) -> str:
     if line.finished is not None:
         return local_time(line.finished)
     return f"Incomplete [{line.completed} of {line.expected} nodes]"
+
+
+def _verified(one: Verification) -> str:
+    """When it was looked at, how closely, and whether it was good."""
+    return f"{'Verified' if one.ok else 'Found bad'}: {one.level}, {local_time(one.at)}"
 
 
 def _mark(line: Line) -> str:

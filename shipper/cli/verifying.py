@@ -11,6 +11,7 @@ import typer
 
 from backupstore.core.completion import Complete, completion
 from backupstore.core.documents import ClusterBackup, Found, Level
+from backupstore.core.sizes import human_size
 from backupstore.core.verification import (
     BROKEN,
     DIFFERENT,
@@ -34,7 +35,6 @@ from backupstore.wiring import check_bucket
 from shipper.cli.console import out, out_json
 from shipper.cli.logs import log
 from shipper.cli.options import Globals
-from shipper.cli.sizes import human_size
 from shipper.verifying import verify_in_threads
 
 _DAY = 86_400.0

@@ -22,9 +22,7 @@ from shipper.webhooks import Door, Webhooks
 
 def where(settings: Settings) -> str:
     """The bucket, as people know it."""
-    storage = settings.storage
-    local = storage.base_path if _is_local(settings) else None
-    return str(local / storage.bucket_name) if local else storage.bucket_name
+    return str(settings.storage.local_bucket or settings.storage.bucket_name)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from backupstore.core.contents import plain_md5
 from backupstore.errors import BackupError, Conflict, Denied, NotFound
 from backupstore.stores.examination import Examinable
 from backupstore.stores.local import LocalStore
@@ -37,10 +38,10 @@ def look_at_bucket(case: Case) -> Iterator[Report]:
         yield _no_directory(case)
         return
     check_bucket(case.store)
-    case.store.entries(case.layout.node(case.name))
+    case.store.entries(case.folder)
     with suppress(NotFound):
         case.store.head(case.layout.head())
-    yield ok(f"{where} answers, and what lies below {case.layout.node(case.name)} can be listed")
+    yield ok(f"{where} answers, and what lies below {case.folder} can be listed")
 
 
 def _no_directory(case: Case) -> Report:
@@ -93,7 +94,7 @@ def _no_hold(seen: str, todo: str) -> Report:
 
 
 def _digest(digest: str | None, body: bytes) -> Iterator[Report]:
-    if digest is not None and digest != hashlib.md5(body, usedforsecurity=False).hexdigest():
+    if digest is not None and plain_md5(digest) != hashlib.md5(body, usedforsecurity=False).digest():
         yield ok(
             "ETags are no MD5 here, as with keys of KMS or SSE-C: stock Medusa cannot compare digests; we have our own"
         )
@@ -186,7 +187,7 @@ def look_at_swapping(case: Case, revision: str) -> Iterator[Report]:
 def look_at_clock(case: Case) -> Iterator[Report]:
     """How far the store's clock is from this machine's."""
     if isinstance(case.store, Examinable):
-        yield judge_skew(case.store.examination().skew(case.layout.node(case.name)), _FAR)
+        yield judge_skew(case.store.examination().skew(case.folder), _FAR)
     else:
         before = case.clock.now()
         case.store.put(case.layout.node_probe(case.name), BODY)
@@ -211,4 +212,4 @@ def _where(case: Case) -> str:
     storage = case.settings.storage
     if storage.provider == "local":
         return f"the directory {bucket_of(storage)}"
-    return f"bucket {storage.bucket_name} at {storage.host or storage.s3_region}"
+    return f"bucket {storage.bucket_name} at {storage.address}"

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from backupstore.core.documents import Head, Latest
 from backupstore.core.layout import Layout
+from backupstore.core.names import node_name_problems
+from backupstore.errors import BackupError
 from backupstore.operations.reading import read_head
 from backupstore.ports import Clock, ObjectStore
 from backupstore.settings import Settings
@@ -32,7 +34,7 @@ AS_OWNER = "Ask as the user that runs backups: sudo -u cassandra medusa-shipper 
 
 def bucket_of(storage: StorageSettings) -> Path:
     """The directory of a local bucket."""
-    return (storage.base_path or Path()) / storage.bucket_name
+    return storage.local_bucket or Path()
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,19 @@ class Case:
     def name(self) -> str:
         """This node's name in keys; asks DNS."""
         return naming_of(self.settings).own()
+
+    @cached_property
+    def is_named(self) -> bool:
+        """Whether this machine has a name that can stand in keys; one that only serves needs none."""
+        try:
+            return not node_name_problems(self.name, self.layout.prefix)
+        except BackupError:
+            return False
+
+    @property
+    def folder(self) -> str:
+        """What whoever asks may list: the node's own folder, or the catalog where there is no node."""
+        return self.layout.node(self.name) if self.is_named else self.layout.catalog()
 
     @cached_property
     def wiring(self) -> NodeWiring:
@@ -117,6 +132,8 @@ class Case:
     @property
     def last_own(self) -> str | None:
         """The last backup that this machine knows it made of this node in this bucket."""
+        if not self.is_named:
+            return None
         last = self.state.read("last")
         known = (last.get("bucket"), last.get("node")) == (bucket_identity(self.settings.storage), self.name)
         return str(last["backup"]) if known and "backup" in last else None

@@ -39,14 +39,15 @@ def _of_settings(case: Case, loaded: Loaded, path: str) -> Iterator[Check]:
 
 def _of_store(case: Case, revision: str) -> Iterator[Check]:
     there, written = (_BUCKET,), (_WRITING,)
+    own = (_NAME, _BUCKET)  # what is asked about this node's own keys; the rest a machine answers that only serves
     is_local = isinstance(case.store, LocalStore)
-    yield Check(_BUCKET, _on(bucket.look_at_bucket, case), (_NAME,))
+    yield Check(_BUCKET, _on(bucket.look_at_bucket, case))
     if is_local:
         yield Check("store/mount", _on(mounted.look_at_mount, case))
         yield Check("store/room", _on(mounted.look_at_room, case))
-        yield Check("store/links", _on(mounted.look_at_links, case), there)
-    yield Check(_WRITING, _on(bucket.look_at_writing, case), there)
-    yield Check("store/announce", _on(bucket.look_at_announcing, case), there)
+        yield Check("store/links", _on(mounted.look_at_links, case), own)
+    yield Check(_WRITING, _on(bucket.look_at_writing, case), own)
+    yield Check("store/announce", _on(bucket.look_at_announcing, case), own)
     if not is_local:
         yield Check("store/create-in-parts", _on(bucket.look_at_parts, case), written)
     yield Check("store/clock", _on(bucket.look_at_clock, case), written if is_local else there)
@@ -55,11 +56,11 @@ def _of_store(case: Case, revision: str) -> Iterator[Check]:
         yield Check("store/rules", _on(rules.look_at_rules, case), there)
     yield Check("index/replace", lambda: bucket.look_at_swapping(case, revision), there)
     yield Check("index/catalog", _on(index.look_at_catalog, case), there)
-    yield Check("index/events", _on(index.look_at_events, case), there)
+    yield Check("index/events", _on(index.look_at_events, case), own)
     yield Check("stock/jobs", _on(stock.look_at_jobs, case))
-    yield Check("stock/writes", _on(stock.look_at_writers, case), there)
-    yield Check("stock/deletes", _on(stock.look_at_deleted, case), there)
-    yield Check("stock/data", _on(stock.look_at_data, case), there)
+    yield Check("stock/writes", _on(stock.look_at_writers, case), own)
+    yield Check("stock/deletes", _on(stock.look_at_deleted, case), own)
+    yield Check("stock/data", _on(stock.look_at_data, case), own)
 
 
 def _of_node(case: Case) -> Iterator[Check]:
@@ -70,11 +71,11 @@ def _of_node(case: Case) -> Iterator[Check]:
     yield Check("node/same", _on(node.look_at_same_node, case), ("node/nodetool", _CQL))
     yield Check("node/commands", _on(node.look_at_commands, case), (_YAML,))
     yield Check("node/state", _on(node.look_at_state, case))
-    yield Check("node/room", _on(node.look_at_room, case), (_BUCKET, _YAML))
+    yield Check("node/room", _on(node.look_at_room, case), (_NAME, _BUCKET, _YAML))
     yield Check("node/restore", _on(node.look_at_restore, case), (_YAML,))
     yield Check("names/ring", _on(names.look_at_ring, case), (_NAME, _CQL))
-    yield Check("names/neighbours", _on(names.look_at_neighbours, case), (_BUCKET,))
-    yield Check("names/identity", _on(names.look_at_identity, case), (_BUCKET, _CQL))
+    yield Check("names/neighbours", _on(names.look_at_neighbours, case), (_NAME, _BUCKET))
+    yield Check("names/identity", _on(names.look_at_identity, case), (_NAME, _BUCKET, _CQL))
 
 
 def _on(look: Callable[[Case], Iterable[Report]], case: Case) -> Callable[[], Iterable[Report]]:

@@ -28,7 +28,7 @@ def look_at_catalog(case: Case) -> Iterator[Report]:
         now=now,
         interval=float(case.settings.shipper.reconcile_interval),
         last_own=case.last_own,
-        node=case.name,
+        node=case.name if case.is_named else "",
     )
     if head is None or reason is not None:
         yield warn(f"{reason}: nobody keeps the list of backups; the backups themselves are not affected", _SERVE)

@@ -12,7 +12,7 @@ from backupstore.stores.local import NO_LINKS, LocalStore
 from shipper.doctor.case import Case, bucket_of
 from shipper.doctor.findings import Report, fail, ok, warn
 from shipper.restore.places import existing
-from shipper.watching import Mount, is_remote, mount_of
+from shipper.watching import Mount, is_remote, mount_of, remembers_directories
 
 _GIB = 1 << 30
 _LEAST_SHARE = 0.1
@@ -47,6 +47,13 @@ def judge_mount(mount: Mount, *, remote: bool) -> Iterator[Report]:
         named = ", ".join(sorted(options & _LOCAL_LOCKS))
         found.append(
             fail(f"{what} is mounted with {named}: two indexers cannot exclude each other", f"Leave that out. {_GUIDE}")
+        )
+    if remembers_directories(mount):
+        found.append(
+            warn(
+                f"{what} shows late what others write: purge leaves the shared data of nodes with such a mount alone",
+                f"Mount it with lookupcache=none. {_GUIDE}",
+            )
         )
     if mount.kind in _IN_MEMORY:
         found.append(

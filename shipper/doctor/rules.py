@@ -82,7 +82,7 @@ def judge_rules(found: Iterable[Rule], layout: Layout) -> Iterator[Report]:
 
 
 def _uploads(case: Case, asked: Examination, *, has_rule: bool) -> Iterator[Report]:
-    yield judge_uploads(asked.unfinished(case.layout.node(case.name)), case.clock.now(), has_rule=has_rule)
+    yield judge_uploads(asked.unfinished(case.folder), case.clock.now(), has_rule=has_rule)
 
 
 def judge_uploads(found: Unfinished, now: float, *, has_rule: bool) -> Report:

@@ -20,9 +20,8 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 def look_at_settings(loaded: Loaded, file: str) -> Iterator[Report]:
     """What the file says."""
     storage = loaded.settings.storage
-    where = storage.host or storage.base_path or storage.s3_region
     yield ok(
-        f"{file}: {storage.storage_provider}, bucket {storage.bucket_name} at {where}, prefix {storage.prefix or '-'}"
+        f"{file}: {storage.storage_provider}, bucket {storage.bucket_name} at {storage.address}, prefix {storage.prefix or '-'}"
     )
     for warning in loaded.warnings:
         yield warn(warning, "docs/settings.md tells what each key is for.")

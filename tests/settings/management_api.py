@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.harness.listening import HttpHandler, listening, tls
 from tests.recorded import RecordedNode
 
 PATH = "/api/v0/ops/node/snapshots"
@@ -78,12 +76,7 @@ def jolokia(node: RecordedNode) -> Iterator[Api]:
 
 @contextmanager
 def _serving(carry_out: Callable[[str, str, Any], Reply], folder: Path | None) -> Iterator[Api]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the base's name
-            """Nothing."""
-
+    class Handler(HttpHandler):
         def answer(self) -> None:
             sent = self.rfile.read(int(self.headers.get("content-length", 0)))
             body = json.loads(sent) if sent else None
@@ -96,32 +89,6 @@ def _serving(carry_out: Callable[[str, str, Any], Reply], folder: Path | None) -
 
         do_POST = do_DELETE = answer  # noqa: N815 -- the base's names
 
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-
-        def get_request(self) -> tuple[Any, Any]:
-            accepted, address = super().get_request()
-            return (context.wrap_socket(accepted, server_side=True) if context else accepted), address
-
-        def handle_error(self, request: object, client_address: object) -> None:
-            """A client that hangs up is none of a test's business."""
-
-    context = _mutual(folder) if folder else None
-    with Server(("127.0.0.1", 0), Handler) as server:
-        api = Api(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield api
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def _mutual(folder: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    context.load_verify_locations(folder / "cert.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.maximum_version = ssl.TLSVersion.TLSv1_2  # there a client learns in the handshake that it is refused
-    return context
+    with listening(Handler, tls(folder, mutual=True) if folder else None) as port:
+        api = Api(port)
+        yield api

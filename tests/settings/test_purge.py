@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backupstore.core.retention import Policy
-from shipper.cli.purging import policy_of
+from backupstore.settings.retention import policy_of
 from tests.settings.shown import settings, shows
 from tests.shipper.cli.program import Program
 from tests.shipper.cli.test_purge import daily, listed

@@ -13,7 +13,8 @@ from backupstore.operations.findings import LEVELS
 from tests.harness.s3_servers import free_port
 from tests.operations.ring import LocalRing
 from tests.settings.shown import shows
-from tests.shipper.cli.program import Program
+from tests.shipper.cli.handmade import Made
+from tests.shipper.cli.program import Program, until
 
 
 def posted(port: int, path: str) -> int:
@@ -63,3 +64,41 @@ def test_how_often_and_how_much_is_as_set(tmp_path: Path) -> None:
         "no data": {"listing"},
         "all data": {"listing", "content"},
     }
+
+
+@shows("shipper.report_schedule")
+def test_the_report_is_sent_when_its_time_has_come(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    every_minute = (
+        "report_schedule = * * * * *",
+        f"textfile_directory = {tmp_path / 'files'}",
+        "reconcile_interval = 3600",
+    )
+    program = Program(
+        tmp_path, shipper=every_minute, environment={"MEDUSA_MONITORING_MONITORING_PROVIDER": "prometheus"}
+    )
+    program.bucket.mkdir()
+    for prefix in ("east", "west"):
+        program.maker(prefix).ship("b1", Made(ring={"n1": "dc1", "n2": "dc1"}))
+    with program.running("serve") as server:
+        files = [tmp_path / "files" / f"medusa-report-{prefix}.prom" for prefix in ("east", "west")]
+        until(lambda: all(file.exists() for file in files), 120, server.log.read_text)
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+    assert 'medusa_shipper_node_missing{cluster="west",node="n2"} 1.0' in files[1].read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("report_schedule = 0 * * * *", "there is nobody to report to"),
+        ("purge_schedule = 0 25 * * *", "has no hour from 0 to 23"),
+        ("purge_schedule = @daily", "has not five fields"),
+    ],
+)
+def test_a_schedule_that_would_do_nothing_is_a_mistake(tmp_path: Path, line: str, said: str) -> None:
+    program = Program(tmp_path, shipper=(line,))
+    program.bucket.mkdir()
+    done = program.run("serve")
+    assert done.code == 2
+    assert said in done.err

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from backupstore.errors import Corrupt
 from backupstore.ports import StoredObject
+from shipper.backup import back_up
+from shipper.begin import Request
 from tests.recorded import NAME
 from tests.shipper.backup.world import World, Wrapped, elsewhere
 
@@ -68,3 +71,10 @@ def test_a_condemned_document_that_is_dropped_while_it_is_read_counts_no_more(me
 
     elsewhere(world, store=Dropping(world.store)).back_up("monday")
     assert world.attempt().condemned_seen == ("run-2",)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_an_attempt_says_whether_what_is_condemned_may_be_seen_late(world: World, *, late: bool) -> None:
+    site = replace(world.site, cached_mount=late)
+    back_up(site, Request("monday"), world.limits, world.listener)
+    assert world.attempt("monday").cached_mount == late

@@ -22,30 +22,16 @@ from backupstore.stores.local import LocalStore
 from backupstore.stores.memory import MemoryBucket
 from shipper.backup import Limits, Report, back_up
 from shipper.begin import Request
-from shipper.progress import Silent
 from shipper.site import Site
 from shipper.snapshot import Filters
 from shipper.state import StateDirectory
 from tests.clocks import SettableClock
 from tests.killing import Point, Trigger, killed, killing
 from tests.recorded import NAME, Kind, RecordedNode
+from tests.shipper.listener import Listener
 
 DAY = 86400.0
 StoreKind = Literal["memory", "local"]
-
-
-class Listener(Silent):
-    """Remembers what the operator was told."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.steps: list[str] = []
-
-    def step(self, text: str) -> None:
-        self.steps.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
 class Wrapped:

@@ -15,6 +15,7 @@ from backupstore.core.keys import Announced, DataKey
 from backupstore.core.layout import Layout
 from backupstore.core.tokenmap import RingMember
 from backupstore.ports import ObjectStore
+from tests.attempts import attempt_of
 
 KEYSPACE, TABLE = "shop", "orders-5a1c395e5a1c395e5a1c395e5a1c395e"
 FILES: Mapping[str, bytes] = {"nb-1-big-Data.db": b"data", "nb-1-big-Index.db": b"index!"}
@@ -92,20 +93,7 @@ class Maker:
 
 
 def _attempt(backup: str, made: Made) -> Attempt:
-    return Attempt(
-        attempt=1,
-        node=made.node,
-        backup=backup,
-        host_id=f"host-{made.node}",
-        cluster="c",
-        boot_id="b",
-        begun=1.0,
-        mode=made.mode,
-        tables=made.tables,
-        release_version="5.0.6",
-        shipper_version="0",
-        snapshot="s",
-    )
+    return attempt_of(made.node, backup, mode=made.mode, tables=made.tables)
 
 
 def _abandoned(backup: str, made: Made) -> Abandoned:

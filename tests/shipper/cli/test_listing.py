@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -30,6 +31,7 @@ FIELDS = [
     "size",
     "started",
     "state",
+    "verified",
 ]
 OF_A_NODE = ["finished", "fqdn", "num_objects", "release_version", "server_type", "size", "started"]
 
@@ -89,6 +91,7 @@ def test_the_status_of_a_whole_backup(indexed: Program) -> None:
         "- Started: 2023-11-14 22:13:20, Finished: 2023-11-14 22:14:20\n"
         "- 2 nodes completed, 0 nodes incomplete, 0 nodes missing\n"
         "- 4 files, 20.00 B\n"
+        "- Not verified yet\n"
     )
 
 
@@ -181,6 +184,31 @@ def test_marks_of_what_is_no_good_backup(program: Program) -> None:
     given_up = program.run("status", "--backup-name", "left")
     assert given_up.code == 1
     assert "it was given up by n1" in given_up.err
+
+
+def test_what_was_verified_is_shown_with_when_and_how_closely(indexed: Program) -> None:
+    indexed.run("verify", "--backup-name", "b1")
+    indexed.run("verify", "--backup-name", "b1", "--level", "content")
+    for number, level in enumerate(("content", "listing")):
+        path = indexed.bucket / Layout().finding("b1", level)
+        found = json.loads(path.read_bytes())
+        path.write_text(json.dumps({**found, "ok": level == "content", "at": 1_700_300_000 + number * 60}))
+    indexed.run("build-index")
+    utc = Program(indexed.directory, environment={"TZ": "UTC"})
+    first, *_, last = utc.run("list-backups").out.splitlines()
+    assert first.endswith("[Found bad: listing, 2023-11-18 09:34:20]")
+    assert last == 'Bad backups found. "medusa-shipper verify --backup-name <name>" tells what is wrong with them'
+    assert utc.run("status", "--backup-name", "b1").out.splitlines()[-2:] == [
+        "- Found bad: listing, 2023-11-18 09:34:20",
+        "- Verified: content, 2023-11-18 09:33:20",
+    ]
+    assert utc.run("status", "--backup-name", "b1", "-o", "json").json["verified"] == [
+        {"level": "listing", "at": 1_700_300_060, "ok": False},
+        {"level": "content", "at": 1_700_300_000, "ok": True},
+    ]
+    assert [one["verified"] for one in utc.run("list-backups", "-o", "json").json][1:] == [[], []]
+    assert "Verified" not in utc.run("status", "--backup-name", "b2").out
+    assert "Not verified" not in utc.run("status", "--backup-name", "b2").out
 
 
 def test_each_cluster_of_a_bucket_has_its_own_list(program: Program) -> None:

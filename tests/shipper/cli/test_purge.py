@@ -106,6 +106,16 @@ def test_a_plan_that_deletes_most_of_all_needs_force(program: Program) -> None:
     assert listed(program) == ["d0"]
 
 
+def test_monitoring_is_told_whether_it_went_well(program: Program) -> None:
+    daily(program, 0, 1, 2, 3)
+    sending = Program(
+        program.directory, storage=("max_backup_count = 1",), cassandra=("[monitoring]", "monitoring_provider = local")
+    )
+    told = '"tags": ["medusa-node-backup", "purge-error", ""], "value": '
+    assert f"{told}1" in sending.run("purge").err, "it is braked"
+    assert f"{told}0" in sending.run("purge", "--force").err
+
+
 def test_without_a_catalog_the_way_to_one_is_named(program: Program) -> None:
     ship(program, "b", 1)
     done = program.run("purge")

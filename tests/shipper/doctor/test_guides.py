@@ -17,7 +17,7 @@ from shipper.doctor.checks import all_checks
 from tests.shipper.cli.program import Program
 
 GUIDES = sorted((Path(__file__).resolve().parents[3] / "docs" / "guides").glob("*.md"))
-OURS = ("s3.md", "minio.md", "ceph-rgw.md", "nfs.md")
+OURS = ("s3.md", "minio.md", "ceph-rgw.md", "gcs.md", "nfs.md")
 
 
 def blocks(guide: Path, kind: str) -> list[str]:

@@ -47,6 +47,21 @@ def test_a_good_bucket(program: Program) -> None:
     assert "2 of the 2 objects of 202611230200" in found.of("stock/data")[0][1]
 
 
+@pytest.mark.parametrize("name", ["localhost", "tokenmap_1"])
+def test_a_machine_that_only_serves_needs_no_name_of_a_node(program: Program, name: str) -> None:
+    program.maker().ship("b1")
+    run_index(program)
+    nameless = Program(program.directory, environment={"MEDUSA_STORAGE_FQDN": name})
+    loaded = load(nameless.ini, nameless.environment)
+    case = Case(loaded.settings, open_store(loaded.settings), SystemClock(), read_only=False, seconds=60.0)
+    found = Answers(tuple(examine(all_checks(case, loaded, "x", "r"), ("names", "store", "index"), 60.0)))
+    assert found.status("names/own") == {"fail"}
+    for check in ("store/bucket", "store/room", "index/replace", "index/catalog"):
+        assert not found.status(check) & {"fail", "not checked"}, found.said("not checked")
+    for check in ("store/create", "store/announce", "index/events", "names/neighbours"):
+        assert found.of(check) == [("not checked", "not checked: names/own has to be good first")], check
+
+
 def test_nothing_stays_behind_where_deleting_is_allowed(program: Program) -> None:
     program.maker().ship("b1")
     run_index(program)

@@ -15,31 +15,12 @@ from pathlib import Path
 
 from backupstore.errors import Denied, NodeTrouble
 from shipper.cassandra.port import Identity
-from shipper.progress import Silent
 from shipper.restore.places import WORK
 from shipper.restore.port import Directories, Witness
 from tests.recorded import RecordedNode
 
 STRANGER = "00000000-0000-0000-0000-000000000000"
 _BY_CASSANDRA = "-started-"
-
-
-class Listener(Silent):
-    """Remembers what the operator was told."""
-
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
-        self.steps: list[str] = []
-
-    def step(self, text: str) -> None:
-        self.steps.append(text)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    @property
-    def told(self) -> str:
-        return "\n".join(self.warnings)
 
 
 class Node(RecordedNode):

@@ -27,8 +27,8 @@ from shipper.site import Site
 from shipper.wiring import NodeWiring, remembered_host_id
 from tests.harness import Node
 from tests.killing import Point, Trigger, killing, suicide
+from tests.shipper.listener import Listener
 from tests.shipper.restore.dying import dying
-from tests.shipper.restore.fake import Listener
 
 _INI = """
 [cassandra]

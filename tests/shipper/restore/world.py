@@ -27,8 +27,9 @@ from shipper.state import StateDirectory
 from tests.clocks import SettableClock
 from tests.killing import Point, Trigger, killed, killing
 from tests.recorded import NAME, RecordedNode
+from tests.shipper.listener import Listener
 from tests.shipper.restore.dying import dying
-from tests.shipper.restore.fake import Listener, Node, Peers, Service, tree, which
+from tests.shipper.restore.fake import Node, Peers, Service, tree, which
 from tests.sstables import Kind
 
 FEW = ("Data.db", "Digest.crc32", "Index.db", "Statistics.db")

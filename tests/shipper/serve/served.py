@@ -27,7 +27,7 @@ def index_of(bucket: Path) -> dict[str, bytes]:
             body = path.read_bytes()
             if "catalog" in path.parts:
                 document = json.loads(body)
-                body = json.dumps({**document, "revision": "", "checked": 0}).encode()
+                body = json.dumps({**document, "revision": "", "checked": 0, "looked": 0, "repaired": 0}).encode()
             found[path.relative_to(bucket).as_posix()] = body
     return found
 

@@ -17,8 +17,10 @@ from backupstore.ports import ObjectStore
 from backupstore.stores.local import LocalStore
 from shipper.serve import Server
 from shipper.watching import EventsLost, is_remote
+from shipper.wiring import sees_late
 from tests.clocks import SettableClock
 from tests.interleaving import Around
+from tests.settings.shown import settings
 from tests.shipper.cli.handmade import Made, Maker
 from tests.shipper.cli.program import BUCKET, Program
 from tests.shipper.serve.served import states
@@ -166,3 +168,25 @@ def test_which_mounts_hide_what_others_write(tmp_path: Path, path: str, *, remot
     ]
     mounts.write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert is_remote(Path(path), mounts) == remote
+
+
+@pytest.mark.parametrize(
+    ("line", "late"),
+    [
+        ("server:/x /mnt/b nfs4 rw,relatime,vers=4.2,hard,proto=tcp 0 0", True),
+        ("server:/x /mnt/b nfs rw,hard,lookupcache=pos 0 0", True),
+        ("server:/x /mnt/b nfs4 rw,hard,acregmin=3,acregmax=3,acdirmin=3,acdirmax=3 0 0", True),
+        ("server:/x /mnt/b nfs4 rw,hard,lookupcache=none 0 0", False),
+        ("server:/x /mnt/b nfs rw,sync,noac 0 0", False),
+        ("server:/x /mnt/b nfs4 rw,hard,acregmin=0,acregmax=0,acdirmin=0,acdirmax=0 0 0", False),
+        ("/dev/vdb /mnt/b xfs rw 0 0", False),
+    ],
+)
+def test_which_mounts_show_late_what_others_write(tmp_path: Path, line: str, *, late: bool) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/vda / ext4 rw 0 0\n{line}\n", encoding="utf-8")
+    local = settings(tmp_path, storage={"base_path": "/mnt/b"})
+    assert sees_late(local, mounts) == late
+    assert sees_late(local, tmp_path / "nobody tells")
+    remote = settings(tmp_path, storage={"storage_provider": "s3", "base_path": "/mnt/b"})
+    assert not sees_late(remote, mounts)

@@ -1,0 +1,23 @@
+"""Somebody at the terminal, who remembers."""
+
+from __future__ import annotations
+
+from shipper.progress import Silent
+
+
+class Listener(Silent):
+    """Remembers what the operator was told."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+        self.steps: list[str] = []
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+
+    @property
+    def told(self) -> str:
+        return "\n".join(self.warnings)
