@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -24,7 +24,10 @@ from shipper.begin import Opened, Opening
 from shipper.intent import New, Resume
 from shipper.memory import Taken
 from shipper.meta import Condemnation, create_once, read_condemned
-from tests.simulation.bucket import WatchedBucket
+from tests.simulation.bucket import Violation, WatchedBucket
+from tests.simulation.mutants_of_clusters import CLUSTER_MUTANTS
+from tests.simulation.openings import prepare
+from tests.simulation.play import play
 from tests.simulation.world import NODE
 
 Patch = pytest.MonkeyPatch
@@ -178,4 +181,51 @@ MUTANTS: tuple[Mutant, ...] = (
     create_only_off,
     stock_ignored,
     any_attempt_will_do,
+    *CLUSTER_MUTANTS,
 )
+CAUGHT: dict[str, int] = {
+    "condemned_documents_ignored": 52,
+    "attempt_before_condemned_is_read": 75,
+    "listing_before_the_attempt": 6,
+    "second_look_skipped": 18,
+    "two_passes": 471,
+    "abandoned_backup_counts": 66,
+    "documents_dropped_early": 224,
+    "late_hands_act": 895,
+    "holds_ignored": 42,
+    "create_only_off": 157,
+    "stock_ignored": 186,
+    "any_attempt_will_do": 75,
+    "what_was_not_checked_is_good": 319,
+    "retention_trusts_the_catalog_alone": 586,
+    "purges_do_not_hear_each_other": 196,
+    "smaller_ring_accepted": 382,
+    "no_revision": 231,
+    "backups_listed_without_slash": 3,
+    "nodes_listed_without_slash": 11,
+    "workers_of_ended_purges_delete": 485,
+    "schema_not_read_again": 2668,
+}
+"""The first history that showed it: "sim N"."""
+
+
+@dataclass(frozen=True)
+class Catch:
+    """``number``: the history that shows it, as ``why`` says; ``tried``: so many were lived."""
+
+    number: int
+    tried: int
+    why: str
+
+
+def catch(mutant: Mutant, first: int, number: int) -> Catch | None:
+    """Live histories "sim FIRST" and on with the rule broken, until one shows it."""
+    prepare()
+    with pytest.MonkeyPatch.context() as patch:
+        mutant(patch)
+        for tried in range(number):
+            try:
+                play(f"sim {first + tried}", settle=False)
+            except Violation as error:
+                return Catch(first + tried, tried + 1, str(error))
+    return None

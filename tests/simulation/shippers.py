@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +37,7 @@ from shipper.transfer.upload import Uploader, _Task
 from tests.simulation.world import GRACE, LAYOUT, NODE, Crash, Machine, ProcessStore, World
 
 _TABLE = "t-" + "0" * 32
-_HOST = "00000000-0000-0000-0000-000000000001"
+_MODES: tuple[Mode, ...] = ("differential", "differential", "differential", "full")
 
 
 @dataclass
@@ -49,39 +49,70 @@ class Disk:
     known: dict[bytes, KnownFile] = field(default_factory=dict)
     remembered: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    def copy(self) -> Disk:
+        """As it is now."""
+        return Disk(dict(self.files), dict(self.snapshots), dict(self.known), dict(self.remembered))
+
+
+@dataclass
+class Host:
+    """A machine with a node: what is on its disk outlives its processes.
+
+    ``sees``: the nodes of the ring, as it sees it. ``tail``: what its node's host id ends with.
+    """
+
+    name: str
+    clock: Machine
+    node: str = NODE
+    sees: tuple[str, ...] = (NODE,)
+    tail: str = "1"
+    disk: Disk = field(default_factory=Disk)
+
 
 class Node:
     """``CassandraNode`` as far as the run asks."""
 
     data_directories = (Path("data"),)
 
-    def __init__(self, disk: Disk) -> None:
-        self._disk = disk
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.disk = host.disk
 
     def is_up(self) -> bool:
         return True
 
     def identity(self) -> Identity:
-        return Identity(_HOST, "c", NODE, "dc1", "r1", "5.0.6", "cassandra", (1,))
+        node = self._host.node
+        return Identity(self._id(node), "c", node, "dc1", "r1", "5.0.6", "cassandra", _tokens(node))
 
     def ring(self) -> tuple[Member, ...]:
-        return (Member(NODE, NODE, _HOST, "dc1", "r1", (1,), is_up=True),)
+        return tuple(
+            Member(node, node, self._id(node), "dc1", "r1", _tokens(node), is_up=True) for node in self._host.sees
+        )
+
+    def _id(self, node: str) -> str:
+        tail = self._host.tail if node == self._host.node else "1"
+        return f"00000000-0000-0000-0000-{node[1:]:0>6}{tail:0>6}"
 
     def schema(self) -> Schema:
         return Schema("schema", (Statement("ks", "table", "t", "CREATE TABLE ks.t"),))
 
     def snapshot(self, tag: str, *, keyspaces: Sequence[str] = (), tables: Sequence[str] = ()) -> None:
         del keyspaces, tables
-        self._disk.snapshots[tag] = dict(self._disk.files)
+        self.disk.snapshots[tag] = dict(self.disk.files)
 
     def snapshot_tags(self, start: str) -> tuple[str, ...]:
-        return tuple(sorted(tag for tag in self._disk.snapshots if tag.startswith(start)))
+        return tuple(sorted(tag for tag in self.disk.snapshots if tag.startswith(start)))
 
     def clear_snapshot(self, tag: str) -> None:
-        self._disk.snapshots.pop(tag, None)
+        self.disk.snapshots.pop(tag, None)
 
     def snapshot_tables(self, tag: str) -> tuple[TableFolder, ...]:
-        return (TableFolder(0, "ks", _TABLE, Path("/")),) if tag in self._disk.snapshots else ()
+        return (TableFolder(0, "ks", _TABLE, Path("/")),) if tag in self.disk.snapshots else ()
+
+
+def _tokens(node: str) -> tuple[int, ...]:
+    return (int(node[1:]),)
 
 
 class State:
@@ -153,7 +184,7 @@ class Run(real._Run):  # the run itself is what is tried here
 
     @property
     def disk(self) -> Disk:
-        disk: Disk = self.site.cassandra._disk  # type: ignore[attr-defined] # our own node
+        disk: Disk = self.site.cassandra.disk  # type: ignore[attr-defined] # our own node
         return disk
 
     def _ship(self, opening: Opening, intent: New | Resume, taken: Taken, opened: Opened) -> real.Report:
@@ -205,27 +236,24 @@ class Run(real._Run):  # the run itself is what is tried here
             raise Refused("committed by another process") from error
 
 
-@dataclass(frozen=True)
-class Host:
-    """A machine with a node: what is on its disk outlives its processes."""
-
-    name: str
-    clock: Machine
-    disk: Disk = field(default_factory=Disk)
-
-
-def shipper(world: World, host: Host, *, rounds: int, run: type[Run] = Run) -> None:
+def shipper(world: World, host: Host, names: Iterable[str]) -> None:
     """A host's backups, one after the other; its processes die and are started again, or the name is given up."""
     random = world.random
-    for _ in range(rounds):
+    for name in names:
         _live(world, host.disk)
-        mode: Mode = random.choice(("differential", "differential", "differential", "full"))
-        name = f"{host.name}{world.number():03}"
+        request = Request(name, random.choice(_MODES))
         for _ in range(random.choice((1, 2, 3))):
-            if _process(world, host, Request(name, mode), run):
+            if _process(world, host, request):
                 break
             if random.random() < 0.3:
                 host.clock.reboot()
+
+
+def site_of(world: World, host: Host, **temper: float) -> Site:
+    """What a program on that machine works with."""
+    store = ProcessStore.open(world, Principal.SHIPPER, host.node, **temper)
+    state: Any = State(host.disk)
+    return Site(store, LAYOUT, Node(host), host.node, state, host.clock, "bucket")
 
 
 def _live(world: World, disk: Disk) -> None:
@@ -240,14 +268,13 @@ def _live(world: World, disk: Disk) -> None:
     disk.files.setdefault("nb-9-big-Data.db", b"nb-9-big-Data.db 0")
 
 
-def _process(world: World, host: Host, request: Request, run: type[Run]) -> bool:
+def _process(world: World, host: Host, request: Request) -> bool:
     """One start of the program; whether there is no sense in another one for this name."""
-    crashes = world.random.choice((0.0, 0.0, 0.02, 0.05))
-    store = ProcessStore.open(world, Principal.SHIPPER, crashes=crashes, faults=world.random.choice((0.0, 0.0, 0.01)))
-    state: Any = State(host.disk)
-    site = Site(store, LAYOUT, Node(host.disk), NODE, state, host.clock, "bucket")
+    random = world.random
+    trouble = {"crashes": random.choice((0.0, 0.0, 0.02, 0.05)), "faults": random.choice((0.0, 0.0, 0.01))}
+    site = site_of(world, host, **({} if world.calm else trouble))
     try:
-        run(site, request, real.Limits(grace=GRACE), Silent(), look_at_node(site)).run()
+        Run(site, request, real.Limits(grace=GRACE), Silent(), look_at_node(site)).run()
     except Crash:
         world.tell("shipper crashed")
         return False

@@ -7,7 +7,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from backupstore.operations.purge import NodeOutcome, NodeWork, purge_node
+from backupstore.core.purge_records import PurgeRules
+from backupstore.operations.purge import Means, NodeOutcome, NodeWork, purge_node
 from backupstore.ports import ObjectStore
 from tests.killing import Pausing, Point, Trigger, killing
 from tests.recorded import NAME, SMALL
@@ -33,11 +34,8 @@ def purge(world: World, run: str, *doomed: str, store: ObjectStore | None = None
         store or world.owner,
         world.layout,
         NodeWork(run, NAME, doomed),
-        now=world.clock.now(),
-        grace=GRACE,
-        orphan_grace=10 * DAY,
-        stock_is_idle=False,
-        revision=lambda: str(next(REVISIONS)),
+        PurgeRules(grace=GRACE, orphan_grace=10 * DAY),
+        Means(now=world.clock.now(), revision=lambda: str(next(REVISIONS))),
     )
 
 
