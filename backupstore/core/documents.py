@@ -153,11 +153,15 @@ class Findings(Own):
 
 
 class Verification(Value):
-    """When a cluster backup was last verified on a level, and whether all was good. ``subset`` as in ``Findings``."""
+    """When a cluster backup was last verified on a level, and whether all was good. ``subset`` as in ``Findings``.
+
+    ``harm``: whether something is known to be missing or wrong; not all that is not good is, and none that is good.
+    """
 
     at: float
     level: str
     ok: bool
+    harm: bool = False
     subset: str | None = None
 
 

@@ -45,12 +45,22 @@ WARNING = "warning"
 """Cassandra does without it. The only kind that is not bad."""
 WORST_FIRST = (MISSING, MISMATCH, DIFFERENT, CORRUPT, BROKEN, UNCOVERED, INCOMPLETE, UNTOLD, UNCHECKED, EXTRA, WARNING)
 
+_HARMLESS = frozenset({UNCHECKED, EXTRA, WARNING})
+
 MOST = 1000
 """So many findings are kept, the worst of them; all of them are counted."""
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3})?)%")
 _PART = re.compile(r"([1-9][0-9]{0,4})/([1-9][0-9]{0,4})")
 _HUNDRED = 100
 _SPLIT = 4
+
+
+def is_harm(counts: Mapping[str, int]) -> bool:
+    """Whether some of what was found, by kind, says that data is missing or wrong; what is not good but unknown does not.
+
+    Nothing at all, of what was not good, says that nobody knows what it was: that is harm as well.
+    """
+    return not counts or not counts.keys() <= _HARMLESS
 
 
 @dataclass(frozen=True, slots=True)

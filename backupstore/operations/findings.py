@@ -10,6 +10,7 @@ from typing import get_args
 
 from backupstore.core.documents import Findings, Level, Verification, encode
 from backupstore.core.layout import Layout
+from backupstore.core.verification import is_harm
 from backupstore.errors import Corrupt
 from backupstore.operations.documents import read_own
 from backupstore.ports import ObjectStore
@@ -45,10 +46,11 @@ def read_verified(store: ObjectStore, layout: Layout, backup: str) -> tuple[Veri
         try:
             found = read_findings(store, layout, backup, level)
         except Corrupt:
-            verified.append(Verification(at=stored.modified, level=level, ok=False))
+            verified.append(Verification(at=stored.modified, level=level, ok=False, harm=True))
         else:
             if found is not None:
-                verified.append(Verification(at=found.at, level=level, ok=found.ok, subset=found.subset))
+                harm = not found.ok and is_harm(found.counts)
+                verified.append(Verification(at=found.at, level=level, ok=found.ok, harm=harm, subset=found.subset))
     return tuple(verified)
 
 

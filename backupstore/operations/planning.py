@@ -186,7 +186,7 @@ class _Known:
             state=line.state if line else "incomplete",
             nodes={node: _node_backup(fact) for node, fact in document.nodes.items()},
             holds=read_holds(store, layout, name) if name in self.held else (),
-            open_findings=not all(verified.ok for verified in document.verified),
+            open_findings=any(verified.harm for verified in document.verified),
             condemned=_is_going(document, self.doomed),
         )
 

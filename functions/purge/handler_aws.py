@@ -14,31 +14,21 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backupstore.clock import SystemClock
-from backupstore.errors import BackupError, Corrupt, Misconfigured
+from backupstore.errors import Corrupt
+from backupstore.lambda_function import Telling, seconds_left, work_queue
 from backupstore.metrics.cloudwatch import CloudWatch
 from backupstore.ports import WorkQueue
-from backupstore.queues.sqs import SqsQueue
 from backupstore.settings import load
 from backupstore.wiring import open_store
 from functions.purge.host import Host
 
 _logger = Logger(service="purge")
 _metrics = Metrics(namespace="medusa-shipper", service="purge")
-
-
-class _Telling(BatchProcessor):
-    """Tells of defects, which would else only let a message come again."""
-
-    def failure_handler(self, record: Any, exception: Any) -> Any:  # noqa: ANN401 -- as it is there
-        """One message failed."""
-        if not isinstance(exception[1], BackupError):
-            _logger.error("this is a defect in medusa-shipper", exc_info=exception)
-        return super().failure_handler(record, exception)
 
 
 @_logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE, clear_state=True)
@@ -49,23 +39,19 @@ def handler(event: Any, context: LambdaContext) -> Mapping[str, Any]:  # noqa: A
         case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
 
             def work(record: SQSRecord) -> None:
-                _host().work(record.body, _left(context))
+                _host().work(record.body, seconds_left(context))
 
-            processor = _Telling(EventType.SQS, raise_on_entire_batch_failure=False)
+            processor = Telling(_logger)
             return process_partial_response(event, work, processor, context)
         case {"timer": "purge", "prefix": str(prefix)}:
-            return {"sent": _host().plan(_left(context), prefix)}
+            return {"sent": _host().plan(seconds_left(context), prefix)}
         case {"timer": "purge"} | {"detail-type": "Scheduled Event"}:
-            return {"sent": _host().plan(_left(context))}
+            return {"sent": _host().plan(seconds_left(context))}
     raise Corrupt(
         "This event is neither a timer nor work of a queue",
         hint='Only a timer, with the input {"timer": "purge"}, and the queue that WORK_QUEUE names should call this function.',
         operation="purge",
     )
-
-
-def _left(context: LambdaContext) -> float:
-    return context.get_remaining_time_in_millis() / 1000
 
 
 def _count(name: str, value: float) -> None:
@@ -90,10 +76,5 @@ def _host() -> Host:
 
 @cache
 def _queue() -> WorkQueue:
-    """Where work goes. Misconfigured when nobody said."""
-    url = os.environ.get("WORK_QUEUE", "")
-    if not url:
-        raise Misconfigured(
-            ("WORK_QUEUE is not set.",), hint="Set it to the URL of the queue that calls this function."
-        )
-    return SqsQueue(url, region=os.environ.get("AWS_REGION"))
+    """Where work goes; opened when there is some."""
+    return work_queue(os.environ)

@@ -14,14 +14,14 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from backupstore.clock import SystemClock
-from backupstore.errors import BackupError, Corrupt, Misconfigured
+from backupstore.errors import Corrupt
+from backupstore.lambda_function import Telling, seconds_left, work_queue
 from backupstore.ports import WorkQueue
-from backupstore.queues.sqs import SqsQueue
 from backupstore.settings import load
 from backupstore.wiring import open_store
 from functions.verify.host import Host
@@ -39,9 +39,9 @@ def handler(event: Any, context: LambdaContext) -> Mapping[str, Any]:  # noqa: A
         case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
             return _work(event, context)
         case {"timer": "verify", "prefix": str(prefix)}:
-            return {"sent": _host().plan(_left(context), prefix)}
+            return {"sent": _host().plan(seconds_left(context), prefix)}
         case {"timer": "verify"} | {"detail-type": "Scheduled Event"}:
-            return {"sent": _host().plan(_left(context))}
+            return {"sent": _host().plan(seconds_left(context))}
     raise Corrupt(
         "This event is neither a timer nor work of a queue",
         hint='Only a timer, with the input {"timer": "verify"}, and the queue that WORK_QUEUE names should call this function.',
@@ -50,28 +50,14 @@ def handler(event: Any, context: LambdaContext) -> Mapping[str, Any]:  # noqa: A
 
 
 def _work(event: Any, context: LambdaContext) -> Mapping[str, Any]:  # noqa: ANN401 -- the same
-    whole = _left(context)
+    whole = seconds_left(context)
 
     def work(record: SQSRecord) -> None:
-        left, times = _left(context), int(record.attributes.approximate_receive_count or 1)
+        left, times = seconds_left(context), int(record.attributes.approximate_receive_count or 1)
         _host().work(record.body, left, times=times, all_day=left >= whole * _ALL_DAY)
 
-    processor = _Told(EventType.SQS, raise_on_entire_batch_failure=False)
+    processor = Telling(_logger)
     return process_partial_response(event, work, processor, context)
-
-
-class _Told(BatchProcessor):
-    """Leaves no failure unsaid that is none of ours: its message would come again, and nobody would know why."""
-
-    def failure_handler(self, record: Any, exception: Any) -> Any:  # noqa: ANN401 -- as Powertools has it
-        """One message failed."""
-        if not isinstance(exception[1], BackupError):
-            _logger.error("a message failed", exc_info=exception)
-        return super().failure_handler(record, exception)
-
-
-def _left(context: LambdaContext) -> float:
-    return context.get_remaining_time_in_millis() / 1000
 
 
 def _count(name: str, value: float) -> None:
@@ -88,10 +74,5 @@ def _host() -> Host:
 
 @cache
 def _queue() -> WorkQueue:
-    """Where work goes. Misconfigured when nobody said."""
-    url = os.environ.get("WORK_QUEUE", "")
-    if not url:
-        raise Misconfigured(
-            ("WORK_QUEUE is not set.",), hint="Set it to the URL of the queue that calls this function."
-        )
-    return SqsQueue(url, region=os.environ.get("AWS_REGION"))
+    """Where work goes; opened when there is some."""
+    return work_queue(os.environ)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from backupstore.settings import Settings
 from backupstore.wiring import make_bucket, open_metrics
 from shipper.backup import Limits, Report, back_up
 from shipper.begin import Request
+from shipper.cli.alike import alike
 from shipper.cli.console import out
 from shipper.cli.logs import log, resumable
 from shipper.cli.options import Globals
@@ -114,8 +114,10 @@ def _checked(name: str) -> str:
 
 def _tell(chosen: Globals, site: Site, report: Report) -> None:
     totals = report.totals
-    for finding in report.findings:
-        log.log(logging.ERROR if finding.is_corrupt else logging.WARNING, "%s: %s", finding.path, finding.why)
+    for finding in (one for one in report.findings if one.is_corrupt):
+        log.error("%s: %s", finding.path, finding.why)
+    for line in alike((one.path, one.why) for one in report.findings if not one.is_corrupt):
+        log.warning("%s", line)
     for path in report.rotten:
         log.error(
             "%s no longer holds what was backed up from it: the disk is losing data; the bucket has the good content",

@@ -32,6 +32,7 @@ from backupstore.operations.findings import LEVELS, write_findings
 from backupstore.operations.verify import Verified
 from backupstore.operations.verify_node import Wanted
 from backupstore.wiring import check_bucket
+from shipper.cli.alike import alike
 from shipper.cli.console import out, out_json
 from shipper.cli.logs import log
 from shipper.cli.options import Globals
@@ -148,8 +149,9 @@ def _how_much(verified: Verified) -> str:
 def _tell(verified: Verified) -> None:
     """What stock's lines have no room for."""
     tally = verified.tally
-    for found in islice((found for found in tally.findings if found.kind in {*_STOCKS, WARNING}), _SHOWN):
-        log.warning("%s: %s", found.path or found.node, found.why)
+    told = (found for found in tally.findings if found.kind in {*_STOCKS, WARNING})
+    for line in islice(alike((found.path or found.node, found.why) for found in told), _SHOWN):
+        log.warning("%s", line)
     if tally.by_size:
         log.warning(
             "of %d of %d objects only the size was compared: the listing or the manifest holds no digest of them",

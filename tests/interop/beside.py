@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.harness import Cluster, Node, reading
+from tests.harness import Cluster, ClusterConfig, Node, loading, reading, schema
 from tests.harness.reading import Row
 from tests.harness.s3_servers import REGION, S3Server
 from tests.harness.stock import Stock
@@ -190,3 +190,15 @@ def watched(beside: Beside) -> Iterator[dict[str, Stored]]:
 
 def _is_data(key: str) -> bool:
     return "/data/" in key or "/data-v/" in key
+
+
+def fill(cluster: Cluster, config: ClusterConfig) -> None:
+    """The shop with some rows, and a table of a few MiB that goes in parts; all of it flushed."""
+    with cluster.session() as session:
+        schema.create(session, schema.Schema.fitting(config))
+        session.execute("CREATE TABLE shop.large (k int PRIMARY KEY, v blob) WITH compression = {'enabled': false}")
+        loading.load(session, rows=40)
+        insert = session.prepare("INSERT INTO shop.large (k, v) VALUES (?, ?)")
+        for number in range(7):
+            session.execute(insert, (number, bytes([number]) * (1 << 20)))
+    cluster.flush()

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Cluster, ClusterConfig, loading, schema
+from tests.harness import Cluster, ClusterConfig
 from tests.harness.s3_servers import versitygw
-from tests.interop.beside import Beside, s3_place
+from tests.interop.beside import Beside, fill, s3_place
 
 pytestmark = [pytest.mark.cassandra, pytest.mark.stock]
 
 BACKUPS = ("s-whole", "s-shared", "o-shared", "o-whole")
-LARGE = "CREATE TABLE shop.large (k int PRIMARY KEY, v blob) WITH compression = {'enabled': false}"
-_MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -26,14 +24,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beside]:
     with versitygw(folder / "s3") as server, Cluster.create(config) as cluster:
         made = Beside(cluster, s3_place(server, folder / "keys", "verify"), folder / "node")
         cluster.start()
-        with cluster.session() as session:
-            schema.create(session, schema.Schema.fitting(config))
-            session.execute(LARGE)
-            loading.load(session, rows=40)
-            insert = session.prepare("INSERT INTO shop.large (k, v) VALUES (?, ?)")
-            for number in range(7):
-                session.execute(insert, (number, bytes([number]) * _MIB))
-        cluster.flush()
+        fill(cluster, config)
         made.stock.backup("s-whole", "full").check()
         made.stock.backup("s-shared").check()
         made.back_up("o-shared")

@@ -12,15 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Cluster, ClusterConfig, loading, schema
+from tests.harness import Cluster, ClusterConfig, loading
 from tests.harness.s3_servers import versitygw
-from tests.interop.beside import Beside, Rows, local_place, rows, s3_place, watched
+from tests.interop.beside import Beside, Rows, fill, local_place, rows, s3_place, watched
 
 pytestmark = [pytest.mark.cassandra, pytest.mark.stock]
 
 PLACES = ("local, prefix", "S3, no prefix")
-LARGE = "CREATE TABLE shop.large (k int PRIMARY KEY, v blob) WITH compression = {'enabled': false}"
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
         }
         beside = {name: Beside(cluster, place, folder / f"node{n}") for n, (name, place) in enumerate(places.items())}
         cluster.start()
-        with cluster.session() as session:
-            schema.create(session, schema.Schema.fitting(config))
-            session.execute(LARGE)
-            loading.load(session, rows=40)
-            insert = session.prepare("INSERT INTO shop.large (k, v) VALUES (?, ?)")
-            for number in range(7):
-                session.execute(insert, (number, bytes([number]) * _MIB))
-        cluster.flush()
+        fill(cluster, config)
         early = rows(cluster)
         for each in beside.values():
             each.stock.backup("s-whole", "full").check()

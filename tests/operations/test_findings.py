@@ -59,7 +59,7 @@ def test_what_is_found_bad_stays_so_until_its_level_finds_it_good(ring: Ring) ->
     tell(ring, put_down(ring, "content", at=5.0))
     ring.store.put(key, body)
     tell(ring, put_down(ring, "listing", at=6.0))
-    assert catalog(ring)[1].backups[0].verified == Verification(at=5.0, level="content", ok=False)
+    assert catalog(ring)[1].backups[0].verified == Verification(at=5.0, level="content", ok=False, harm=True)
     tell(ring, put_down(ring, "content", at=7.0))
     assert catalog(ring)[1].backups[0].verified == Verification(at=7.0, level="content", ok=True)
 
@@ -102,7 +102,9 @@ def test_findings_about_a_backup_that_is_gone_make_none(ring: Ring) -> None:
 )
 def test_what_cannot_be_read_is_not_good(ring: Ring, body: bytes) -> None:
     stored = ring.store.put(ring.layout.finding("b", "listing"), body)
-    assert read_verified(ring.store, ring.layout, "b") == (Verification(at=stored.modified, level="listing", ok=False),)
+    assert read_verified(ring.store, ring.layout, "b") == (
+        Verification(at=stored.modified, level="listing", ok=False, harm=True),
+    )
 
 
 def test_other_objects_in_the_folder_are_none(ring: Ring) -> None:

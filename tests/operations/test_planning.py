@@ -178,6 +178,19 @@ def test_a_backup_that_verify_found_bad_does_not_count(fleet: Fleet) -> None:
     assert fleet.plan(Policy(max_count=1)).deletes == {"d2"}
 
 
+@pytest.mark.parametrize(
+    ("counts", "gone"), [({"unchecked": 7}, {"d2"}), ({"unchecked": 7, "mismatch": 1}, set[str]())]
+)
+def test_what_verify_had_nothing_to_compare_with_is_no_harm(
+    fleet: Fleet, counts: dict[str, int], gone: set[str]
+) -> None:
+    """Stock writes no digests on a local bucket: its backups would never count."""
+    fleet.daily([0, 1, 2])
+    fleet.index()
+    write_findings(fleet.store, fleet.layout, found_bad("d0").model_copy(update={"counts": counts}))
+    assert fleet.plan(TWO).deletes == gone
+
+
 # --- rings ---
 
 
