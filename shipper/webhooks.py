@@ -39,6 +39,7 @@ _HEALTH = "/healthz"
 _METRICS = "/metrics"
 _PATIENCE = 0.5  # seconds that a sender may have to wait for another one to end
 _CLOSING = 0.1  # seconds that closing may take
+_PIECE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if not self.server.door.opens_for(self.headers.get("Authorization", ""), self.path):
             self._refuse(HTTPStatus.UNAUTHORIZED, "the secret is missing or wrong")
+            self._drain(length)
             return
         body = self.rfile.read(length)
         if len(body) < length:
@@ -211,6 +213,11 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             return int(text)
         return None
+
+    def _drain(self, length: int) -> None:
+        """Drop the body, a piece at a time: to close while it is being sent would break the answer off as well."""
+        while length > 0 and (piece := self.rfile.read1(min(length, _PIECE))):
+            length -= len(piece)
 
     def _taken(self, notified: Notified) -> bool:
         if notified.unreadable:

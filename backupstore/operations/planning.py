@@ -26,7 +26,7 @@ from backupstore.operations.findings import read_verified
 from backupstore.operations.holds import held_names, read_holds
 from backupstore.operations.plan import Place, Plan
 from backupstore.operations.reading import read_backup, read_head
-from backupstore.operations.truth import Truth, child_names, read_fact
+from backupstore.operations.truth import GONE, Truth, child_names, read_fact
 
 
 def make_plan(at: Place, policy: Policy, *, also_accepted: tuple[AcceptedRing, ...] = ()) -> Plan:
@@ -35,6 +35,7 @@ def make_plan(at: Place, policy: Policy, *, also_accepted: tuple[AcceptedRing, .
     NotFound without a catalog; Corrupt when a document that matters cannot be read.
     """
     documents = _catalogued(at)
+    everyone = _everyone(documents.values())
     known = _Known.read(at, also_accepted)
     confirmed: set[str] = set()
     while True:
@@ -45,7 +46,7 @@ def make_plan(at: Place, policy: Policy, *, also_accepted: tuple[AcceptedRing, .
         if not wanted:
             break
         confirmed.update(wanted)
-        seen = at.each(partial(look_again, at), [documents[name] for name in wanted])
+        seen = at.each(partial(look_again, at, nodes=everyone), [documents[name] for name in wanted])
         documents |= dict(zip(wanted, seen, strict=True))
     plan = Plan(
         policy=policy,
@@ -122,16 +123,28 @@ def with_work(at: Place, plan: Plan) -> Plan:
     )
 
 
-def look_again(at: Place, document: ClusterBackup) -> ClusterBackup:
-    """One cluster backup as the bucket has it now; one listing for each node, and no more where nothing changed."""
+def look_again(at: Place, document: ClusterBackup, *, nodes: Iterable[str] = ()) -> ClusterBackup:
+    """One cluster backup as the bucket has it now; one listing for each node, and no more where nothing changed.
+
+    ``nodes``: looked at too, for the catalog may not know yet that they have a part of it.
+    """
     fresh = empty_backup(document.name)
-    for node, fact in document.nodes.items():
-        known = Truth(fact, document.rings.get(fact.ring or ""))
+    for node in sorted({*document.nodes, *nodes}):
+        fact = document.nodes.get(node)
+        known = Truth(fact, document.rings.get(fact.ring or "")) if fact else GONE
         found = read_fact(at.store, at.layout, node=node, backup=document.name, known=known)
         rings = {ring_id(found.ring): found.ring} if found.ring is not None else {}
         fresh = with_facts(fresh, {node: found.fact}, rings)
     verified = read_verified(at.store, at.layout, document.name)
     return fresh.model_copy(update={"verified": verified})
+
+
+def _everyone(documents: Iterable[ClusterBackup]) -> frozenset[str]:
+    """Every node of which the catalog knows, by its backups or from those of others."""
+    found = set[str]()
+    for document in documents:
+        found.update(document.nodes, *document.rings.values())
+    return frozenset(found)
 
 
 def ring_of(document: ClusterBackup) -> SeenRing | None:

@@ -88,6 +88,18 @@ def test_what_the_catalog_takes_for_unfinished_is_looked_at_before_it_goes(fleet
     assert fleet.plan(Policy()).deletes == set()
 
 
+def test_a_part_of_which_the_catalog_has_not_heard_is_looked_for_before_the_rest_goes(fleet: Fleet) -> None:
+    """Only n2's event came: to the catalog it looks as if the others had never done anything."""
+    ring = dict.fromkeys(fleet.nodes, "dc1")
+    fleet.daily([1, 0])
+    fleet.ship("d40", 40, nodes=["n2"], made=Made(ring=ring))
+    fleet.index()
+    fleet.ship("d40", 40, nodes=[node for node in fleet.nodes if node != "n2"], made=Made(ring=ring))
+    plan = fleet.plan(Policy(max_age=90 * DAY))
+    assert plan.candidates["d40"].state == "complete"
+    assert plan.deletes == set()
+
+
 def test_unfinished_backups_go_when_they_are_stale(fleet: Fleet) -> None:
     ring = dict.fromkeys(fleet.nodes, "dc1")
     fleet.ship("stale", 40, nodes=["n1"])

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -141,6 +142,20 @@ def test_without_the_secret_nothing_comes_in(
 
 def test_who_sends_much_without_the_secret_is_answered(guarded: Listening) -> None:
     assert guarded.send(message() + b" " * 1_000_000, headers=bearer("wrong-one"))[0] == 401
+
+
+def test_who_is_refused_may_send_to_the_end(guarded: Listening) -> None:
+    """Closed before that, the connection would be reset, and the answer lost with it."""
+    piece = b" " * 1000
+    with guarded.raw() as connection:
+        connection.sendall(b"POST /wrong-one HTTP/1.1\r\nContent-Length: 20000\r\n\r\n")
+        answer = connection.recv(1000)
+        for _ in range(20):
+            connection.sendall(piece)
+            time.sleep(0.005)
+        while more := connection.recv(1000):
+            answer += more
+    assert answer.startswith(b"HTTP/1.1 401 ")
 
 
 def test_what_comes_after_its_time_is_not_read(caplog: pytest.LogCaptureFixture) -> None:
