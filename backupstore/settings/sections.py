@@ -221,14 +221,14 @@ class ShipperSettings:
         "86400",
         "seconds after which a complete backup is verified again, on level `structure`; when it becomes complete it is"
         " verified on level `listing`; 0: neither",
-        SERVE,
+        f"{SERVE}, the function verify",
     )
     verify_data_share: float = option(
         kinds.SHARE,
         "1%",
         "so much of the last complete backup's data is read and compared once in `verify_interval`, another part each time;"
         " 0: none",
-        SERVE,
+        f"{SERVE}, the function verify",
     )
     nodetool_timeout: int = option(
         whole(1, _MAX_SECONDS), "600", "seconds a nodetool command, or a snapshot by HTTP, may take", NODETOOL
