@@ -76,6 +76,7 @@ def serve(
     """Keep the list of backups up to date.
 
     To run on one machine that sees the bucket: it notices what is written there, and now and then compares everything.
+    It verifies what has become complete, and purges and reports where purge_schedule and report_schedule say when.
     It can be stopped, killed and run twice at any time. Without --prefix it serves all clusters of the bucket.
     """
     from shipper.cli.serving import run_serve
