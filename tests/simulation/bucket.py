@@ -203,7 +203,8 @@ class WatchedBucket(MemoryBucket):
 
     def _dropped(self, key: MetaKey) -> None:
         of = (key.node, key.backup)
-        was_good = key.backup in self.good
+        # One that a foreign hand has damaged is nobody's to rely on: it goes by age, however few sound ones there are.
+        was_good = key.backup in self.good and not self._is_damaged(key.backup)
         self._weigh(key.backup)
         if self.foreign:
             self.lost.add(key.backup)
@@ -215,6 +216,9 @@ class WatchedBucket(MemoryBucket):
             complaint = self.decisions.destroyed(key.backup)
             if complaint:
                 self._fail(complaint)
+
+    def _is_damaged(self, backup: str) -> bool:
+        return any(self.named_by(node, backup) & self.rotten for node in self.ring)
 
     def _weigh(self, backup: str) -> None:
         if all(self.counts(node, backup) for node in self.ring):
