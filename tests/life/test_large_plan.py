@@ -130,7 +130,7 @@ def test_each_night_is_one_line_the_oldest_first_with_verdict_and_reason(planned
         name(ALONE): (
             "complete",
             "keep",
-            f"its ring is smaller than before: it holds 1 of 60 nodes in dc1 as {name(CORRUPT + 1)} knew them; {NOT_YET}",
+            f"its ring is smaller than before: it holds 1 of 60 nodes in dc1 as {name(CORRUPT)} knew them; {NOT_YET}",
         ),
         name(CORRUPT): ("corrupt", "keep", f"it has corrupt components; {NOT_YET}"),
         name(GIVEN_UP): (
