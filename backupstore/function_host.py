@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Protocol
 
 from backupstore.core import names
 from backupstore.errors import BackupError, Corrupt
 from backupstore.operations.reconcile import prefixes
-from backupstore.ports import ObjectStore
+from backupstore.ports import Clock, ObjectStore
 from backupstore.settings import Settings
+from backupstore.stores.deadline import DeadlineStore
 
 
 class Log(Protocol):
@@ -49,3 +51,21 @@ def clusters(settings: Settings, store: ObjectStore, prefix: str | None) -> tupl
 def named(cluster: str) -> str:
     """As the log says it."""
     return f"cluster {cluster}" if cluster else "the cluster"
+
+
+def until(store: ObjectStore, clock: Clock, seconds: float) -> ObjectStore:
+    """The store for so many seconds from now."""
+    return DeadlineStore(store, clock, clock.running() + seconds)
+
+
+def raise_first(log: Log, what: str, troubles: Mapping[str, BackupError]) -> None:
+    """Tell what went wrong with which cluster, and raise the first of it; nothing where nothing went wrong."""
+    for cluster, trouble in troubles.items():
+        log.error("%s of %s: %s", what, named(cluster), trouble.message, extra=details(trouble))
+    for trouble in troubles.values():
+        raise trouble
+
+
+def revision() -> str:
+    """A new random text with every call."""
+    return uuid.uuid4().hex

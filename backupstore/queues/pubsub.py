@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import google.auth.exceptions
@@ -11,6 +11,7 @@ from google.cloud.pubsub_v1 import PublisherClient as Publisher
 from google.pubsub_v1 import PublisherClient
 
 from backupstore.errors import BackupError, Denied, Misconfigured, Retryable
+from backupstore.queues.batches import batches
 
 _AT_ONCE = 1000
 _MOST_BYTES = 8 << 20  # of ten million that a request may have, ids and names included
@@ -45,7 +46,7 @@ class PubSubQueue:
 
     def send(self, texts: Sequence[str]) -> None:
         """Publish each text as one message. Retryable, Denied; some of them may have got there all the same."""
-        for batch in _batches(texts):
+        for batch in batches(texts, most=_AT_ONCE, most_bytes=_MOST_BYTES):
             request = {"topic": self._topic, "messages": [{"data": text.encode()} for text in batch]}
             try:
                 # What Google's client itself calls in threads of its own; here the answer is waited for.
@@ -67,18 +68,3 @@ class PubSubQueue:
                 hint = "Give the function's service account roles/pubsub.publisher on the topic."
                 return Denied(said, hint=hint, operation="send", key=self._topic)
         return Retryable(said, hint="It comes again with the next run.", operation="send", key=self._topic)
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    """As many as one request takes, by number and by bytes."""
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        length = len(text.encode())
-        if batch and (len(batch) == _AT_ONCE or size + length > _MOST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(text)
-        size += length
-    if batch:
-        yield batch

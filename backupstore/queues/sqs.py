@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import boto3
@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from backupstore.core.work import MOST_TEXT
 from backupstore.errors import BackupError, Denied, Misconfigured, Retryable
+from backupstore.queues.batches import batches
 
 _AT_ONCE = 10
 _TRIES = 3
@@ -46,7 +47,7 @@ class SqsQueue:
 
     def send(self, texts: Sequence[str]) -> None:
         """Put each text in the queue as one message. Retryable, Denied; some of them may have got there all the same."""
-        for batch in _batches(texts):
+        for batch in batches(texts, most=_AT_ONCE, most_bytes=MOST_TEXT):
             for _ in range(_TRIES):
                 batch = self._refused(batch)  # noqa: PLW2901 -- what is left of it
                 if not batch:
@@ -98,18 +99,3 @@ class SqsQueue:
                 said, hint="Allow sqs:SendMessage on the queue to the function's role.", operation="send", key=self._url
             )
         return Retryable(said, hint="It comes again with the next run.", operation="send", key=self._url)
-
-
-def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    """As many as one request takes, by number and by bytes."""
-    batch: list[str] = []
-    size = 0
-    for text in texts:
-        length = len(text.encode())
-        if batch and (len(batch) == _AT_ONCE or size + length > MOST_TEXT):
-            yield batch
-            batch, size = [], 0
-        batch.append(text)
-        size += length
-    if batch:
-        yield batch

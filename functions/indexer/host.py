@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from backupstore.core.layout import Layout
 from backupstore.core.notifications import Notified
 from backupstore.errors import BackupError
-from backupstore.function_host import Log, clusters, details, named
+from backupstore.function_host import Log, clusters, details, named, raise_first, revision, until
 from backupstore.operations.deliver import Delivery, deliver
 from backupstore.operations.reading import read_head
 from backupstore.operations.reconcile import TRUST, ReconcileReport, reconcile
@@ -39,9 +38,9 @@ class Host:
 
     def deliver(self, messages: Mapping[str, Notified], seconds: float) -> Delivery:
         """Look at all that these messages, by their names, speak of, within so many seconds."""
-        store = DeadlineStore(self.store, self.clock, self.clock.running() + seconds * _PART)
+        store = until(self.store, self.clock, seconds * _PART)
         prefix = self.settings.storage.prefix
-        delivery = deliver(store, messages, now=self.clock.now(), revision=_revision, prefix=prefix)
+        delivery = deliver(store, messages, now=self.clock.now(), revision=revision, prefix=prefix)
         self._tell(messages, delivery)
         return delivery
 
@@ -67,10 +66,7 @@ class Host:
                 self._tell_repairs(cluster, report)
                 repaired += len(report.written) + len(report.removed)
         self.count("reconciled-objects", repaired)
-        for cluster, trouble in troubles.items():
-            self.log.error("reconcile of %s: %s", named(cluster), trouble.message, extra=details(trouble))
-        for trouble in troubles.values():
-            raise trouble
+        raise_first(self.log, "reconcile", troubles)
         return repaired
 
     def _confirmed(self, store: ObjectStore, cluster: str) -> float:
@@ -84,7 +80,7 @@ class Host:
     def _reconcile(self, store: ObjectStore, cluster: str) -> ReconcileReport:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return reconcile(
-                store, Layout(cluster), now=self.clock.now(), revision=_revision, trust=TRUST, each=pool.map
+                store, Layout(cluster), now=self.clock.now(), revision=revision, trust=TRUST, each=pool.map
             )
 
     def _tell_repairs(self, cluster: str, report: ReconcileReport) -> None:
@@ -107,7 +103,3 @@ class Host:
             self.log.info("indexed %s", ", ".join(backups), extra={"written": written, "removed": removed})
         self.count("indexed-node-backups", len(done))
         self.count("index-failures", len(delivery.failures))
-
-
-def _revision() -> str:
-    return uuid.uuid4().hex

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from backupstore.core.measures import PURGE_ERROR, Sample
 from backupstore.core.purge_records import PurgeRecord, PurgeRules, run_name
 from backupstore.core.work import PurgeWork, read_work
 from backupstore.errors import BackupError, Corrupt
-from backupstore.function_host import Log, clusters, details, named
+from backupstore.function_host import Log, clusters, details, named, raise_first, revision, until
 from backupstore.operations.opening import Opening
 from backupstore.operations.plan import Place
 from backupstore.operations.purging import Worker
@@ -20,7 +19,6 @@ from backupstore.operations.queued_purge import Sent, Worked, plan_and_send, wor
 from backupstore.ports import Clock, Metrics, ObjectStore, WorkQueue
 from backupstore.settings import Settings
 from backupstore.settings.retention import DAY, policy_of
-from backupstore.stores.deadline import DeadlineStore
 
 _AT_ONCE = 8
 _WORK, _ALL = 0.7, 0.85  # of the time that is left: for the work, and until what was done has been put down
@@ -45,7 +43,7 @@ class Host:
         """
         sent, troubles = 0, dict[str, BackupError]()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            store = self._until(seconds * _ALL)
+            store = until(self.store, self.clock, seconds * _ALL)
             for cluster in clusters(self.settings, store, prefix):
                 try:
                     done = self._plan_one(Place(store, Layout(cluster), self.clock.now(), pool.map))
@@ -55,11 +53,9 @@ class Host:
                     self._tell_plan(cluster, done)
                     sent += len(done.nodes)
         self.count("purge-messages", sent)
-        for cluster, trouble in troubles.items():
-            self.log.error("no purge of %s: %s", named(cluster), trouble.message, extra=details(trouble))
+        for cluster in troubles:
             self._tell_error(cluster, is_bad=True)
-        for trouble in troubles.values():
-            raise trouble
+        raise_first(self.log, "no purge", troubles)
         return sent
 
     def work(self, text: str, seconds: float) -> None:
@@ -74,9 +70,9 @@ class Host:
         policy, ours = policy_of(self.settings), self.settings.shipper
         orphan_grace = self.settings.storage.backup_grace_period_in_days * DAY
         opening = Opening(
-            name=run_name(at.now, _revision()),
+            name=run_name(at.now, revision()),
             rules=PurgeRules(grace=policy.incomplete_grace, orphan_grace=orphan_grace),
-            revision=_revision,
+            revision=revision,
             scheduled=True,
         )
         return plan_and_send(at, policy, ours.purge_max_share, opening, self.queue())
@@ -91,8 +87,8 @@ class Host:
                     operation="purge",
                 )
             layout, now = Layout(work.prefix), self.clock.now()
-            at, late = (Place(self._until(seconds * part), layout, now) for part in (_WORK, _ALL))
-            worker = Worker(at, _revision, self.clock.running, late=late)
+            at, late = (Place(until(self.store, self.clock, seconds * part), layout, now) for part in (_WORK, _ALL))
+            worker = Worker(at, revision, self.clock.running, late=late)
             self._tell_work(work, work_off(worker, work, indexer=late.store))
         except BackupError as error:
             return error
@@ -145,10 +141,3 @@ class Host:
 
     def _tell_error(self, cluster: str, *, is_bad: bool) -> None:
         self.metrics.send([Sample(PURGE_ERROR, int(is_bad), cluster)])
-
-    def _until(self, seconds: float) -> ObjectStore:
-        return DeadlineStore(self.store, self.clock, self.clock.running() + seconds)
-
-
-def _revision() -> str:
-    return uuid.uuid4().hex

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,11 +15,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from backupstore.clock import SystemClock
 from backupstore.errors import Corrupt
-from backupstore.settings import load
-from backupstore.wiring import open_metrics, open_store
-from functions.report.host import Host
+from functions.report.host import Host, opened
 
 _logger = Logger(service="report")
 
@@ -43,14 +39,5 @@ def handler(event: Any, context: LambdaContext) -> Mapping[str, Any]:  # noqa: A
 
 @cache
 def _host() -> Host:
-    """Kept from one invocation to the next with its connections. Its own retries are few: Lambda has its own."""
-    settings = load(None, os.environ).settings
-    if settings.monitoring.monitoring_provider is None:
-        settings = replace(settings, monitoring=replace(settings.monitoring, monitoring_provider="cloudwatch"))
-    return Host(
-        settings=settings,
-        store=open_store(settings, patient=False),
-        clock=SystemClock(),
-        log=_logger,
-        metrics=open_metrics(settings, os.environ, say=_logger.info, warn=_logger.warning),
-    )
+    """Kept from one call to the next with its connections."""
+    return opened(os.environ, _logger, provider="cloudwatch")

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import cache
 
 import functions_framework
 from cloudevents.http import CloudEvent
 
-from backupstore.clock import SystemClock
 from backupstore.core.cloud_events import Timer, pushed_of, timer_of
 from backupstore.errors import Corrupt
 from backupstore.google_function import function_logger, time_limit
-from backupstore.settings import load
-from backupstore.wiring import open_metrics, open_store
-from functions.report.host import Host
+from functions.report.host import Host, opened
 
 _logger = function_logger("report")
 
@@ -36,14 +32,5 @@ def handler(event: CloudEvent) -> None:
 
 @cache
 def _host() -> Host:
-    """Kept from one call to the next with its connections. Its own retries are few: Pub/Sub has its own."""
-    settings = load(None, os.environ).settings
-    if settings.monitoring.monitoring_provider is None:
-        settings = replace(settings, monitoring=replace(settings.monitoring, monitoring_provider="cloud-monitoring"))
-    return Host(
-        settings=settings,
-        store=open_store(settings, patient=False),
-        clock=SystemClock(),
-        log=_logger,
-        metrics=open_metrics(settings, os.environ, say=_logger.info, warn=_logger.warning),
-    )
+    """Kept from one call to the next with its connections."""
+    return opened(os.environ, _logger, provider="cloud-monitoring")

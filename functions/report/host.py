@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from backupstore.clock import SystemClock
 from backupstore.core.layout import Layout
 from backupstore.core.measures import Sample
 from backupstore.core.reporting import samples_of_failure
 from backupstore.errors import BackupError, Corrupt, Refused
-from backupstore.function_host import Log, clusters, details, named
+from backupstore.function_host import Log, clusters, details, named, until
 from backupstore.operations.report import measure
 from backupstore.ports import Clock, Metrics, ObjectStore
-from backupstore.settings import Settings
-from backupstore.stores.deadline import DeadlineStore
+from backupstore.settings import Settings, load
+from backupstore.wiring import open_metrics, open_store
 
 _PART = 0.8  # of the time that is left: what could not be read in it has to be told as well
 
@@ -32,7 +34,7 @@ class Host:
 
         What cannot be read is told in the numbers: then somebody is woken by them. Refused when nobody takes them.
         """
-        store = DeadlineStore(self.store, self.clock, self.clock.running() + seconds * _PART)
+        store = until(self.store, self.clock, seconds * _PART)
         failed = list[str]()
         samples = list[Sample]()
         for cluster in self._clusters(store, prefix, samples, failed):
@@ -62,3 +64,20 @@ class Host:
 
     def _failed(self, cluster: str, error: BackupError) -> None:
         self.log.error("the backups of %s cannot be told of: %s", named(cluster), error.message, extra=details(error))
+
+
+def opened(environ: Mapping[str, str], log: Log, *, provider: str) -> Host:
+    """What the environment says; without a ``monitoring_provider`` in it, numbers go to this one.
+
+    Its own retries are few: the cloud has its own.
+    """
+    settings = load(None, environ).settings
+    if settings.monitoring.monitoring_provider is None:
+        settings = replace(settings, monitoring=replace(settings.monitoring, monitoring_provider=provider))
+    return Host(
+        settings=settings,
+        store=open_store(settings, patient=False),
+        clock=SystemClock(),
+        log=log,
+        metrics=open_metrics(settings, environ, say=log.info, warn=log.warning),
+    )

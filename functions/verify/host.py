@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,14 +10,13 @@ from backupstore.core.layout import Layout
 from backupstore.core.verification import WARNING
 from backupstore.core.work import VerifyWork, encode_work, read_work
 from backupstore.errors import BackupError, Corrupt
-from backupstore.function_host import Log, clusters, details, named
+from backupstore.function_host import Log, clusters, details, named, raise_first, revision, until
 from backupstore.operations.round_merge import Desk
 from backupstore.operations.round_work import Done, do_work
 from backupstore.operations.rounds import Begun, Planner
 from backupstore.operations.verify import Verified
 from backupstore.ports import Clock, ObjectStore, WorkQueue
 from backupstore.settings import Settings
-from backupstore.stores.deadline import DeadlineStore
 
 _PART = 0.8  # of the time that is left: the last call may take longer, and what is left has to be handed on
 _TRIES = 3
@@ -45,9 +43,9 @@ class Host:
             self.log.warning("MEDUSA_SHIPPER_VERIFY_INTERVAL is 0: nothing is verified")
             return 0
         rhythm = Rhythm(float(options.verify_interval), options.verify_data_share)
-        store, sent, troubles = self._until(seconds), 0, dict[str, BackupError]()
+        store, sent, troubles = until(self.store, self.clock, seconds * _PART), 0, dict[str, BackupError]()
         for cluster in clusters(self.settings, store, prefix):
-            planner = Planner(store, self.queue, rhythm, self.clock.now(), _revision)
+            planner = Planner(store, self.queue, rhythm, self.clock.now(), revision)
             try:
                 begun = planner.begin(Layout(cluster))
             except BackupError as error:
@@ -56,10 +54,7 @@ class Host:
                 self._tell_plan(cluster, begun)
                 sent += begun.items
         self.count("verify-messages", sent)
-        for cluster, trouble in troubles.items():
-            self.log.error("no verify of %s: %s", named(cluster), trouble.message, extra=details(trouble))
-        for trouble in troubles.values():
-            raise trouble
+        raise_first(self.log, "no verify", troubles)
         return sent
 
     def work(self, text: str, seconds: float, *, times: int, all_day: bool) -> None:
@@ -85,13 +80,13 @@ class Host:
                 hint="Give each function a queue of its own.",
                 operation="verify",
             )
-        store = self._until(seconds)
+        store = until(self.store, self.clock, seconds * _PART)
         desk = Desk(
             store,
             store,
             Layout(work.prefix),
             self.clock.now(),
-            _revision,
+            revision,
             part_size=self.settings.storage.multipart_chunksize,
             hands_back=times < _TRIES,
             all_day=all_day,
@@ -117,10 +112,3 @@ class Host:
         counts = {kind: number for kind, number in sorted(verified.tally.counts.items()) if kind != WARNING}
         kinds = ", ".join(f"{number} {kind}" for kind, number in counts.items())
         self.log.error("%s is not good on level %s: %s", name, level, kinds, extra={"counts": counts})
-
-    def _until(self, seconds: float) -> ObjectStore:
-        return DeadlineStore(self.store, self.clock, self.clock.running() + seconds * _PART)
-
-
-def _revision() -> str:
-    return uuid.uuid4().hex

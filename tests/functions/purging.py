@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -18,12 +18,10 @@ from backupstore.core.documents import Mode, decode
 from backupstore.core.layout import Layout
 from backupstore.core.purge_records import PurgeRecord
 from backupstore.operations.reconcile import reconcile
-from backupstore.stores.s3.store import S3Store
-from tests.functions.world import BUCKET, settings_of
-from tests.harness.lambda_runtime import Answer, Function, bundle, deployed
-from tests.harness.s3_servers import S3Server, versitygw
-from tests.harness.s3_stores import opened
-from tests.harness.sqs_server import Message, Queue, SqsServer, batch, sqs
+from tests.functions.services import Services, services
+from tests.functions.world import BUCKET
+from tests.harness.lambda_runtime import Answer, Function, deployed
+from tests.harness.sqs_server import Message, Queue, batch
 from tests.operations.fleet import shared_and_own
 from tests.shipper.cli.handmade import Made, Maker
 
@@ -34,22 +32,13 @@ TIMER = {"timer": "purge"}
 
 
 @dataclass(frozen=True)
-class World:
-    """One gateway, one bucket, one queue service; functions and clusters of each test's own."""
-
-    folder: Path
-    place: Path
-    server: S3Server
-    queues: SqsServer
-    store: S3Store
+class World(Services):
+    """With a cluster for each test."""
 
     def settings(self, queue: Queue, prefix: str) -> dict[str, str]:
         """What the function's environment says: three complete backups stay."""
         return {
-            **settings_of(self.server),
-            "AWS_ENDPOINT_URL_SQS": self.queues.url,
-            "WORK_QUEUE": queue.url,
-            "MEDUSA_STORAGE_PREFIX": prefix,
+            **self.environment(queue, prefix),
             "MEDUSA_STORAGE_MAX_BACKUP_COUNT": "3",
         }
 
@@ -69,14 +58,8 @@ class World:
             yield Site(cluster, queue, function)
 
 
-@contextmanager
-def world(folder: Path) -> Iterator[World]:
-    place = bundle(folder / "purge", "purge")
-    (folder / "gateway").mkdir()
-    with versitygw(folder / "gateway") as server, sqs(folder) as queues:
-        store = opened(server, server.bucket(BUCKET))
-        yield World(folder, place, server, queues, store)
-        store.close()
+def world(folder: Path) -> AbstractContextManager[World]:
+    return services(World, folder, "purge")
 
 
 @dataclass(frozen=True)

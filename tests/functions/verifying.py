@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -19,12 +19,9 @@ from backupstore.operations.reconcile import reconcile
 from backupstore.operations.verify import verify
 from backupstore.operations.verify_node import Wanted
 from backupstore.ports import ObjectStore
-from backupstore.stores.s3.store import S3Store
-from tests.functions.world import BUCKET, settings_of
-from tests.harness.lambda_runtime import Answer, Function, bundle, deployed
-from tests.harness.s3_servers import S3Server, versitygw
-from tests.harness.s3_stores import opened
-from tests.harness.sqs_server import Message, Queue, SqsServer, batch, sqs
+from tests.functions.services import Services, services
+from tests.harness.lambda_runtime import Answer, Function, deployed
+from tests.harness.sqs_server import Message, Queue, batch
 from tests.operations.ring import Ring
 
 HANDLER = "functions.verify.handler_aws.handler"
@@ -79,22 +76,13 @@ class LargeRing(RemoteRing):
 
 
 @dataclass(frozen=True)
-class World:
-    """One gateway, one bucket, one queue service; functions and clusters of each test's own."""
-
-    folder: Path
-    place: Path
-    server: S3Server
-    queues: SqsServer
-    store: S3Store
+class World(Services):
+    """With a cluster for each test."""
 
     def settings(self, queue: Queue, prefix: str, **more: str) -> dict[str, str]:
         """What the function's environment says: all data is read."""
         return {
-            **settings_of(self.server),
-            "AWS_ENDPOINT_URL_SQS": self.queues.url,
-            "WORK_QUEUE": queue.url,
-            "MEDUSA_STORAGE_PREFIX": prefix,
+            **self.environment(queue, prefix),
             "MEDUSA_SHIPPER_VERIFY_DATA_SHARE": "100%",
             **more,
         }
@@ -119,14 +107,8 @@ class World:
             yield Site(ring, queue, function)
 
 
-@contextmanager
-def world(folder: Path) -> Iterator[World]:
-    place = bundle(folder / "verify", "verify")
-    (folder / "gateway").mkdir()
-    with versitygw(folder / "gateway") as server, sqs(folder) as queues:
-        store = opened(server, server.bucket(BUCKET))
-        yield World(folder, place, server, queues, store)
-        store.close()
+def world(folder: Path) -> AbstractContextManager[World]:
+    return services(World, folder, "verify")
 
 
 @dataclass(frozen=True)
