@@ -9,8 +9,6 @@ from shipper.cli import logs
 from shipper.cli.app import app
 from shipper.cli.console import accept_all_names, discard_output
 
-_INTERRUPTED = 130
-
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage or settings, 130 interrupted."""
@@ -26,11 +24,9 @@ def run() -> int:
     except SystemExit as end:  # how the command line ends when all went well, and how it says that it was used wrongly
         return end.code if isinstance(end.code, int) else 0
     except BackupError as error:
-        logs.tell(error)
-        return error.exit_code
+        return logs.tell(error)
     except logs.Stopped as stopped:
-        logs.log.warning("interrupted", extra={"hint": stopped.hint})
-        return _INTERRUPTED
+        return logs.tell_interrupted(stopped.hint)
     except BrokenPipeError:
         discard_output()
         return 1

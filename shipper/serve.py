@@ -23,7 +23,7 @@ from backupstore.ports import Clock, ObjectStore
 from backupstore.stores.probe import probe_compare_and_swap
 from backupstore.stores.single import SingleWriterStore
 from backupstore.wiring import check_bucket, sweep_unfinished
-from shipper.in_threads import hands
+from shipper.in_threads import hands, never_ends
 from shipper.scheduled import Scheduled
 from shipper.verifier import Verifier
 from shipper.watching import EventsLost, Watcher
@@ -39,7 +39,10 @@ _SHOWN = 10
 
 @dataclass(slots=True)
 class Server:
-    """One bucket. ``prefix`` None serves every cluster in it; ``interval`` is the seconds between two reconciles."""
+    """One bucket. ``prefix`` None serves every cluster in it; ``interval`` is the seconds between two reconciles.
+
+    ``keep_on`` is asked all the time, and raises what ends it.
+    """
 
     store: ObjectStore
     clock: Clock
@@ -48,6 +51,7 @@ class Server:
     prefix: str | None = None
     verifier: Verifier | None = None
     jobs: tuple[Scheduled, ...] = ()
+    keep_on: Callable[[], None] = never_ends
     _failed: set[Subject] = field(default_factory=set, init=False)
     _try_again: float = field(default=0.0, init=False)
     _due: float = field(default=0.0, init=False)
@@ -85,6 +89,7 @@ class Server:
                     level = logging.ERROR if self._has_begun else logging.WARNING
                     _log.log(level, "%s: trying until it works", error.message, extra={"error": error})
                 trouble = error.message
+                self.keep_on()
                 self.clock.sleep(_LOOK)
 
     def once(self) -> bool:
@@ -113,6 +118,7 @@ class Server:
 
     def _turn(self, watcher: Watcher) -> None:
         """Wait for a moment, and do what there is to do."""
+        self.keep_on()
         events = watcher.wait(max(0.0, min(_LOOK, self._due - self.clock.running())))
         if events:
             self.clock.sleep(_GATHER)
@@ -170,6 +176,7 @@ class Server:
         """Reconcile each, and tell what was repaired. False when one failed, or holds what cannot be read. ``trust``: its own."""
         good = True
         for prefix in clusters:
+            self.keep_on()
             try:
                 with hands(self._written, _AT_ONCE) as held:
                     report = reconcile(

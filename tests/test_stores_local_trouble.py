@@ -153,6 +153,39 @@ def test_an_interrupted_upload_leaves_nothing(base: Path, store: LocalStore) -> 
     assert files(base) == set()
 
 
+CALLS: list[Callable[[LocalStore], object]] = [
+    lambda store: store.read("a/b/c/d"),
+    lambda store: store.head("a/b/c/d"),
+    lambda store: list(store.list("a/")),
+    lambda store: store.entries("a/"),
+    lambda store: store.create("e/f/g", b"x"),
+    lambda store: store.delete(["a/b/c/d"]),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_signal_after_a_handle_was_closed_is_not_lost(
+    base: Path, store: LocalStore, monkeypatch: pytest.MonkeyPatch, call: Callable[[LocalStore], object]
+) -> None:
+    """Closed twice, it would be EBADF in the signal's place, or another thread's file that is closed."""
+    store.create("a/b/c/d", b"")
+    close = os.close
+    left = 0
+
+    def closes(handle: int) -> None:
+        nonlocal left
+        close(handle)
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "close", closes)
+    for number in range(1, 5):
+        left = number
+        with pytest.raises(KeyboardInterrupt):
+            call(LocalStore(base))
+
+
 def test_a_file_that_shrinks_while_it_is_fetched_is_corrupt(base: Path, store: LocalStore) -> None:
     store.upload("a", whole(4 * MIB))
     with pytest.raises(Corrupt):

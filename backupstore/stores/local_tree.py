@@ -77,7 +77,9 @@ class Tree:
         handle = self._root()
         try:
             for part in parts:
-                handle = _step(handle, os.open(part, _OPEN_FOLDER, dir_fd=handle))
+                # Named before the one above is closed: a signal in between must not have it closed a second time.
+                above, handle = handle, os.open(part, _OPEN_FOLDER, dir_fd=handle)
+                os.close(above)
             yield handle
         finally:
             os.close(handle)
@@ -197,8 +199,9 @@ class Tree:
         handle, depth = self._made_root(), 0
         try:
             while depth < len(parts):
-                handle = _step(handle, self._made_below(handle, parts[: depth + 1]))
+                above, handle = handle, self._made_below(handle, parts[: depth + 1])
                 depth += 1
+                os.close(above)
         finally:
             if depth < len(parts):
                 os.close(handle)
@@ -266,11 +269,6 @@ def cleared(folder: int, name: bytes) -> bool:
         return False
     os.rmdir(name, dir_fd=folder)
     return True
-
-
-def _step(handle: int, child: int) -> int:
-    os.close(handle)
-    return child
 
 
 def _plain(facts: os.stat_result) -> os.stat_result:

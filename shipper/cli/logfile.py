@@ -52,9 +52,9 @@ class LogFile(logging.Handler):
 
     def close(self) -> None:
         """Close the file."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
         super().close()
 
     def _write(self, line: bytes) -> None:

@@ -30,6 +30,9 @@ log = logging.getLogger("medusa-shipper")
 _STAMPED = "[%(asctime)s] %(levelname)s: %(message)s"
 _PLAIN = "%(levelname)s: %(message)s"
 _VERY = 2  # -vv
+_INTERRUPTED = 130
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_came: set[int] = set()
 
 
 class Stopped(BaseException):
@@ -40,14 +43,25 @@ class Stopped(BaseException):
 
 def stop_on_signals() -> None:
     """End in order at the first signal, at once at the second one."""
+    for number in _SIGNALS:
+        signal.signal(number, _stop)
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)
+
+def _stop(came: int, _frame: FrameType | None) -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    _came.add(came)
+    raise Stopped
+
+
+def keep_on() -> None:
+    """Raise Stopped when a signal has come.
+
+    For what goes on after errors: a signal is raised wherever the program is just then, and a cleanup that fails for it
+    puts an error of its own in its place.
+    """
+    if _came:
         raise Stopped
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
 
 
 @contextmanager
@@ -97,10 +111,17 @@ def set_up(wishes: Wishes, file: LoggingSettings | None = None) -> None:
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="watchdog")
 
 
-def tell(error: BackupError) -> None:
-    """Say how a command failed; with -v also where."""
+def tell(error: BackupError) -> int:
+    """Say how a command failed; with -v also where. The exit code, which after a signal is that of the signal."""
     log.error("%s", _message(error), extra={"error": error})
     log.debug("raised here:", exc_info=error)
+    return tell_interrupted() if _came else error.exit_code
+
+
+def tell_interrupted(hint: str = "") -> int:
+    """Say that a signal has ended the command; the exit code."""
+    log.warning("interrupted", extra={"hint": hint})
+    return _INTERRUPTED
 
 
 def _message(error: BackupError) -> str:

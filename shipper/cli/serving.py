@@ -12,7 +12,7 @@ from backupstore.operations.reconcile import reconcile
 from backupstore.wiring import check_bucket, open_metrics
 from shipper.cli import text
 from shipper.cli.console import out
-from shipper.cli.logs import Stopped, log
+from shipper.cli.logs import Stopped, keep_on, log
 from shipper.cli.options import Globals
 from shipper.cli.watchers import watching, where
 from shipper.in_threads import hands
@@ -59,7 +59,7 @@ def run_serve(chosen: Globals, *, once: bool) -> None:
     settings = chosen.settings
     interval = float(settings.shipper.reconcile_interval)
     verifier, jobs = _verifier(chosen), () if once else _jobs(chosen)
-    server = Server(chosen.store, chosen.clock, _revision, interval, settings.storage.prefix, verifier, jobs)
+    server = Server(chosen.store, chosen.clock, _revision, interval, settings.storage.prefix, verifier, jobs, keep_on)
     if once:
         if not server.once():
             raise Refused("Not everything could be reconciled.", hint="The lines above say why.", operation="reconcile")

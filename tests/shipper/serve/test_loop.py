@@ -122,6 +122,26 @@ def test_what_fails_is_tried_again_before_the_next_reconcile(bucket: Path) -> No
     assert states(program) == {"b1": "complete"}
 
 
+def test_a_signal_for_which_another_error_came_ends_it_all_the_same(bucket: Path) -> None:
+    """The clock goes on for ever: nothing else ends this."""
+    clock, has_come = SettableClock(), False
+
+    class Interrupted(Around):
+        def before(self, call: str) -> None:
+            nonlocal has_come
+            has_come = True
+            raise Retryable(f"{call}: Bad file descriptor")
+
+    def keep_on() -> None:
+        if has_come:
+            raise Over
+
+    server = Server(Interrupted(LocalStore(bucket)), clock, lambda: "r", 300.0, keep_on=keep_on)
+    with pytest.raises(Over):
+        server.run(Script(clock, [nothing] * 1000))
+    assert clock.running() < SettableClock().running() + 300
+
+
 def test_events_that_were_lost_are_looked_for_at_once(bucket: Path) -> None:
     clock = SettableClock()
 
