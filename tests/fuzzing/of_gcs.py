@@ -9,7 +9,7 @@ from backupstore.errors import BackupError, Corrupt
 from backupstore.stores.gcs import resources
 from backupstore.stores.gcs.faults import error_of, fault_of
 from backupstore.stores.gcs.place import Place
-from backupstore.stores.s3.retry import Again
+from backupstore.stores.http.retry import Again
 from tests.fuzzing.of_s3 import is_sound
 from tests.fuzzing.target import Target, text_of
 

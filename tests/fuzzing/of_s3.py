@@ -8,16 +8,16 @@ from collections.abc import Callable
 
 from backupstore.errors import BackupError, Corrupt, Retryable
 from backupstore.ports import StoredObject
+from backupstore.stores.http.connection import Broken, Connection, Request
+from backupstore.stores.http.head import read_head
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import documents, examination
 from backupstore.stores.s3.client import Answer
-from backupstore.stores.s3.connection import Broken, Connection, Request
 from backupstore.stores.s3.endpoint import amazon
 from backupstore.stores.s3.faults import Unmet, error_of, fault_of
-from backupstore.stores.s3.head import read_head
 from backupstore.stores.s3.integrity import Expected
 from backupstore.stores.s3.ranges import Range
 from backupstore.stores.s3.reading import stored_of
-from backupstore.stores.s3.retry import Again
 from tests.fuzzing.target import Target, named, text_of
 
 _KEY = "n1/b/meta/manifest.json"

@@ -18,11 +18,11 @@ from backupstore.core.replication import Replication, replications
 from backupstore.core.sstables import check_sstable
 from backupstore.core.tokenmap import RingMember
 from backupstore.errors import Corrupt
+from backupstore.stores.http.head import BadAnswer, read_head
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import documents
 from backupstore.stores.s3.endpoint import amazon
 from backupstore.stores.s3.faults import error_of, fault_of
-from backupstore.stores.s3.head import BadAnswer, read_head
-from backupstore.stores.s3.retry import Again
 
 LARGE = 1 << 18
 

@@ -20,8 +20,8 @@ from backupstore.stores.gcs.options import Storing
 from backupstore.stores.gcs.place import own
 from backupstore.stores.gcs.store import GcsStore
 from backupstore.stores.gcs.tokens import NoTokens, Tokens
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience
 from tests.harness.go_tools import FAKE_GCS, installed
 from tests.harness.s3_servers import certificate, running
 

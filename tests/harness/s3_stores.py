@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from backupstore.clock import SystemClock
 from backupstore.ports import Clock
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience
 from backupstore.stores.s3.credentials import KeySource
 from backupstore.stores.s3.endpoint import own
 from backupstore.stores.s3.options import Storing
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.harness.s3_servers import REGION, S3Server

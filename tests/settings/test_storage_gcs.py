@@ -16,7 +16,7 @@ from backupstore.settings import Settings, load
 from backupstore.stores.gcs.configured import configured, place_of, tokens_for, wire_of
 from backupstore.stores.gcs.store import GcsStore
 from backupstore.stores.gcs.tokens import GoogleTokens, NoTokens
-from backupstore.stores.s3.pool import Pool
+from backupstore.stores.http.pool import Pool
 from backupstore.wiring import open_store
 from tests.clocks import SettableClock
 from tests.conformance.samples import MIB, whole

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from backupstore.errors import Misconfigured
+from backupstore.stores.http.connection import Broken, Request
+from backupstore.stores.http.pool import Pool
 from backupstore.stores.s3.configured import configured, endpoint_of, wire_of
-from backupstore.stores.s3.connection import Broken, Request
-from backupstore.stores.s3.pool import Pool
 from backupstore.stores.s3.store import S3Store
 from backupstore.wiring import open_store
 from tests.clocks import SettableClock

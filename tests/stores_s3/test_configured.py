@@ -9,10 +9,10 @@ import pytest
 
 from backupstore.errors import Misconfigured
 from backupstore.settings import Settings, load
+from backupstore.stores.http.pool import Wire
 from backupstore.stores.s3 import configured as c
 from backupstore.stores.s3.configured import configured
 from backupstore.stores.s3.options import Storing
-from backupstore.stores.s3.pool import Wire
 from backupstore.wiring import open_store
 from tests.clocks import SettableClock
 from tests.conformance.samples import MIB, fetched_sha256, whole

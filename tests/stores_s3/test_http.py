@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 
 from backupstore.errors import Conflict, Denied, Misconfigured, Retryable
+from backupstore.stores.http.head import BadAnswer, read_head
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience
 from backupstore.stores.s3.endpoint import own
-from backupstore.stores.s3.head import BadAnswer, read_head
 from backupstore.stores.s3.integrity import crc64, crc_text
 from backupstore.stores.s3.options import Storing
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.clocks import SettableClock

@@ -12,10 +12,10 @@ import pytest
 
 from backupstore.errors import Corrupt, NotFound, Retryable
 from backupstore.ports import ObjectStore
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience
 from backupstore.stores.probe import probe_compare_and_swap, probe_create_only
 from backupstore.stores.s3.integrity import crc64, crc_text
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.store import S3Store
 from tests.clocks import SettableClock
 from tests.conformance.samples import MIB, fetched_sha256, whole

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from backupstore.errors import BackupError, Corrupt, Retryable
 from backupstore.stores.bandwidth import Bandwidth
+from backupstore.stores.http.memory import Memory, Share
+from backupstore.stores.http.retry import Again, Patience, Retrying
 from backupstore.stores.s3 import documents
 from backupstore.stores.s3.integrity import Body, Expected, crc64, crc_text
-from backupstore.stores.s3.memory import Memory, Share
 from backupstore.stores.s3.options import Encryption, Storing
-from backupstore.stores.s3.retry import Again, Patience, Retrying
 from tests.clocks import SettableClock, SharedClock
 
 MIB = 1 << 20

@@ -10,10 +10,10 @@ import pytest
 
 from backupstore.errors import BackupError, Conflict, Denied, Misconfigured, NoSpace, NotFound, Refused, Retryable
 from backupstore.ports import ObjectStore
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience
 from backupstore.stores.s3.endpoint import own
 from backupstore.stores.s3.options import Storing
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.clocks import SettableClock

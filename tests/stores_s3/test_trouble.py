@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from backupstore.errors import Conflict, Corrupt, NotFound, Retryable
-from backupstore.stores.s3.retry import Patience
+from backupstore.stores.http.retry import Patience
 from backupstore.stores.s3.store import S3Store
 from tests.conformance.samples import MIB, Pattern, fetched_sha256, keys_below, whole
 from tests.harness import s3_servers

@@ -16,10 +16,10 @@ import pytest
 from backupstore.clock import SystemClock
 from backupstore.errors import BackupError, Conflict, Misconfigured, Retryable
 from backupstore.stores.bandwidth import Bandwidth
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience
 from backupstore.stores.s3.endpoint import own
 from backupstore.stores.s3.options import Encryption, Storing
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.clocks import SharedClock

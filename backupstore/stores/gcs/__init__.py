@@ -1,4 +1,4 @@
-"""Google Cloud Storage by its JSON API, on the sockets of the S3 engine; why: ``docs/decisions/0001-object-store-port.md``.
+"""Google Cloud Storage by its JSON API, on the sockets of ``stores.http``; why: ``docs/decisions/0001-object-store-port.md``.
 
 store        the port
 uploads      objects in one request, and ``resumable`` those that are larger; created only where there is none

@@ -12,11 +12,11 @@ from backupstore.ports import Clock
 from backupstore.stores.gcs import faults
 from backupstore.stores.gcs.place import Place
 from backupstore.stores.gcs.tokens import Tokens
-from backupstore.stores.s3.connection import Broken, Connection, Request
+from backupstore.stores.http.connection import Broken, Connection, Request
+from backupstore.stores.http.head import BadAnswer, Head
+from backupstore.stores.http.pool import Pool, Wire, proxy_authorization
+from backupstore.stores.http.retry import Again, Retrying
 from backupstore.stores.s3.faults import DAMAGED_TRIES
-from backupstore.stores.s3.head import BadAnswer, Head
-from backupstore.stores.s3.pool import Pool, Wire, proxy_authorization
-from backupstore.stores.s3.retry import Again, Retrying
 
 T = TypeVar("T")
 

@@ -13,9 +13,9 @@ from backupstore.stores.gcs.options import Storing
 from backupstore.stores.gcs.place import Place, own
 from backupstore.stores.gcs.store import GcsStore
 from backupstore.stores.gcs.tokens import GoogleTokens, NoTokens, Tokens
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.proxies import proxy_for
-from backupstore.stores.s3.retry import SOON
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.proxies import proxy_for
+from backupstore.stores.http.retry import SOON
 
 _READ_TIMEOUT = 60.0
 

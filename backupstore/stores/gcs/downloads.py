@@ -13,9 +13,9 @@ from backupstore.stores.answers import changed_meanwhile, too_large
 from backupstore.stores.gcs import faults
 from backupstore.stores.gcs.client import Ask, Client
 from backupstore.stores.gcs.resources import crc_of, crc_text, digests_of, http_time
+from backupstore.stores.http.head import Head
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3.faults import DAMAGED_TRIES, damaged_on_the_way
-from backupstore.stores.s3.head import Head
-from backupstore.stores.s3.retry import Again
 
 _HELD = 1 << 20
 _PARTIAL = 206

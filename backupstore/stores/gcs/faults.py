@@ -12,8 +12,8 @@ from backupstore.core.shown import one_line
 from backupstore.errors import BackupError, Conflict, Corrupt, Denied, Misconfigured, NotFound, Refused, Retryable
 from backupstore.stores.answers import absent
 from backupstore.stores.gcs.place import Place
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3.faults import DAMAGED_TRIES, damaged_on_the_way
-from backupstore.stores.s3.retry import Again
 
 _UNSIGNED, _FORBIDDEN, _ABSENT, _CONFLICTS, _GONE, _UNMET, _BEYOND = 401, 403, 404, 409, 410, 412, 416
 _SERVERS, _UNKNOWN = 500, 501

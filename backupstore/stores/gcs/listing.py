@@ -13,7 +13,7 @@ from backupstore.stores.gcs import faults
 from backupstore.stores.gcs.client import Answer, Ask, Client
 from backupstore.stores.gcs.place import BATCH
 from backupstore.stores.gcs.resources import FIELDS, Page, page_of
-from backupstore.stores.s3.retry import Again
+from backupstore.stores.http.retry import Again
 
 _PAGE = 1000
 _BATCH = 100  # Google takes no more

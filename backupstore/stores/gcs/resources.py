@@ -15,7 +15,7 @@ import google_crc32c
 
 from backupstore.errors import Corrupt
 from backupstore.ports import StoredObject
-from backupstore.stores.s3.head import is_length
+from backupstore.stores.http.head import is_length
 
 FIELDS = "name,size,timeCreated,md5Hash,crc32c,generation"
 

@@ -21,8 +21,8 @@ from backupstore.stores.gcs import faults
 from backupstore.stores.gcs.client import GOES_ON, Answer, Ask, Client
 from backupstore.stores.gcs.options import Storing
 from backupstore.stores.gcs.resources import FIELDS, Resource, crc_of, crc_text, resource_of
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3.faults import damaged_on_the_way
-from backupstore.stores.s3.retry import Again
 
 _PERSISTED = re.compile(r"bytes=0-([0-9]{1,15})")
 

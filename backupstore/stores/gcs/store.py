@@ -16,9 +16,9 @@ from backupstore.stores.gcs.options import Storing
 from backupstore.stores.gcs.place import Place
 from backupstore.stores.gcs.tokens import Tokens
 from backupstore.stores.gcs.uploads import NEW, Uploads, described
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience, Retrying
 from backupstore.stores.keys import check_folder, check_key
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience, Retrying
 
 
 class GcsStore:

@@ -13,7 +13,7 @@ import google.auth.transport.requests
 from google.oauth2 import service_account
 
 from backupstore.errors import Denied, Misconfigured, Retryable
-from backupstore.stores.s3.retry import Again
+from backupstore.stores.http.retry import Again
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
 

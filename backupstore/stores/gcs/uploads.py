@@ -19,9 +19,9 @@ from backupstore.stores.gcs.client import Ask, Client
 from backupstore.stores.gcs.options import Storing
 from backupstore.stores.gcs.resources import FIELDS, Resource, crc_of, crc_text, resource_of
 from backupstore.stores.gcs.resumable import ResumableUpload
+from backupstore.stores.http.memory import Memory, Share
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3.faults import damaged_on_the_way
-from backupstore.stores.s3.memory import Memory, Share
-from backupstore.stores.s3.retry import Again
 
 NEW = "0"  # the generation of what is not there
 

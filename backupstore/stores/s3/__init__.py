@@ -9,5 +9,7 @@ documents    the XML that goes both ways
 faults       answers that are errors, in the words of ``backupstore.errors``
 configured   from the settings to a store
 examination  what only ``doctor`` asks of a bucket
-signing, credentials, integrity, endpoint, pool, connection, head, memory, proxies, retry    each one secret
+signing, credentials, integrity, endpoint    each one secret
+
+Sockets, answers and retries are those of ``stores.http``.
 """

@@ -13,14 +13,14 @@ from typing import TypeVar
 
 from backupstore.errors import BackupError, Corrupt, Denied, Misconfigured
 from backupstore.ports import Clock
+from backupstore.stores.http.connection import Broken, Connection, Request
+from backupstore.stores.http.head import BadAnswer, Head
+from backupstore.stores.http.pool import Pool, Wire, proxy_authorization
+from backupstore.stores.http.retry import Again, Retrying
 from backupstore.stores.s3 import faults
-from backupstore.stores.s3.connection import Broken, Connection, Request
 from backupstore.stores.s3.credentials import KeySource
 from backupstore.stores.s3.endpoint import Endpoint
-from backupstore.stores.s3.head import BadAnswer, Head
 from backupstore.stores.s3.integrity import Body, Integrity
-from backupstore.stores.s3.pool import Pool, Wire, proxy_authorization
-from backupstore.stores.s3.retry import Again, Retrying
 from backupstore.stores.s3.signing import UNSIGNED, Keys, Unsigned, query_string, signed
 
 T = TypeVar("T")

@@ -10,12 +10,12 @@ from backupstore.settings import Settings
 from backupstore.settings.providers import OWN_ENDPOINT
 from backupstore.settings.storage import StorageSettings
 from backupstore.stores.bandwidth import Bandwidth
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.proxies import proxy_for
+from backupstore.stores.http.retry import SOON
 from backupstore.stores.s3.credentials import BotocoreKeys, bundle_of
 from backupstore.stores.s3.endpoint import Endpoint, Style, amazon, own
 from backupstore.stores.s3.options import Encryption, Storing
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.proxies import proxy_for
-from backupstore.stores.s3.retry import SOON
 from backupstore.stores.s3.store import S3Store
 
 _READ_TIMEOUT = 60.0

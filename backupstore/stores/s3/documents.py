@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from backupstore.errors import Corrupt
 from backupstore.ports import StoredObject
-from backupstore.stores.s3.head import is_length
+from backupstore.stores.http.head import is_length
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _HTTP_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) ([1-9]\d{3}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 from backupstore.ports import Document, Sink, StoredObject
 from backupstore.stores.answers import changed_meanwhile, too_large
+from backupstore.stores.http.head import Head
+from backupstore.stores.http.memory import Memory, Share
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Ask, Client
 from backupstore.stores.s3.documents import http_time
-from backupstore.stores.s3.head import Head
 from backupstore.stores.s3.large import Crowd, Large
-from backupstore.stores.s3.memory import Memory, Share
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.ranges import Range, check
 from backupstore.stores.s3.reading import fetched_of, head_of, reading_headers, stored_of
-from backupstore.stores.s3.retry import Again
 
 _SMALL = 256 << 10  # not worth counting
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 from backupstore.errors import Conflict, Corrupt, NotFound
 from backupstore.ports import Clock
 from backupstore.stores.examination import Retention, Rule, Unfinished
+from backupstore.stores.http.memory import Memory
 from backupstore.stores.s3.client import Ask, Client
 from backupstore.stores.s3.documents import http_time, iso_time, parse
 from backupstore.stores.s3.faults import NotAccepted
 from backupstore.stores.s3.listing import Listing
-from backupstore.stores.s3.memory import Memory
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.parts import PartsUpload
 from backupstore.stores.sources import BytesSource

@@ -20,9 +20,9 @@ from backupstore.errors import (
     Retryable,
 )
 from backupstore.stores.answers import absent
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3.documents import parse
 from backupstore.stores.s3.endpoint import Endpoint
-from backupstore.stores.s3.retry import Again
 
 EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "InvalidToken", "InvalidAccessKeyId"}

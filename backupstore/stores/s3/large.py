@@ -18,11 +18,11 @@ from typing_extensions import Self
 from backupstore.errors import Retryable
 from backupstore.ports import Sink
 from backupstore.stores.answers import changed_meanwhile
+from backupstore.stores.http.head import Head
+from backupstore.stores.http.memory import Share
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Client, Taker
-from backupstore.stores.s3.head import Head
 from backupstore.stores.s3.integrity import Expected
-from backupstore.stores.s3.memory import Share
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.ranges import Range
 from backupstore.stores.s3.reading import head_of

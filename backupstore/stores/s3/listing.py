@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from backupstore.errors import Corrupt, NotFound
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Ask, Client
 from backupstore.stores.s3.documents import OpenUpload, Page, deletion, is_writable, page_of, parse, upload_page_of
 from backupstore.stores.s3.integrity import Body
-from backupstore.stores.s3.retry import Again
 
 _BATCH = 1000
 

@@ -19,14 +19,14 @@ from functools import partial
 from backupstore.errors import BackupError, Corrupt, NotFound, Retryable
 from backupstore.ports import Source, StoredObject
 from backupstore.stores.answers import taken, wrong_size
+from backupstore.stores.http.memory import Memory, Share
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Answer, Ask, Client
 from backupstore.stores.s3.documents import SentPart, completion, parse, upload_id_of
 from backupstore.stores.s3.integrity import CRC_HEADER, Body, crc64, crc_text, has_keyed_etag
-from backupstore.stores.s3.memory import Memory, Share
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.reading import head_of, stored_of, written_of
-from backupstore.stores.s3.retry import Again
 
 _WITH_CRC = {"x-amz-checksum-algorithm": "CRC64NVME", "x-amz-checksum-type": "FULL_OBJECT"}
 _MD5 = re.compile(r"[0-9a-f]{32}")

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from backupstore.errors import Retryable
+from backupstore.stores.http.head import Head
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Ask
-from backupstore.stores.s3.head import Head
 from backupstore.stores.s3.integrity import Expected
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.reading import reading_headers
-from backupstore.stores.s3.retry import Again
 
 _DAMAGED_TRIES = 3
 _PARTIAL = 206

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from backupstore.errors import NotFound
 from backupstore.ports import Clock, Document, Folder, Sink, Source, StoredObject
 from backupstore.stores.answers import changed, taken
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience, Retrying
 from backupstore.stores.keys import check_folder, check_key
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Client
@@ -18,9 +20,7 @@ from backupstore.stores.s3.examination import S3Examination
 from backupstore.stores.s3.integrity import Body
 from backupstore.stores.s3.listing import Listing
 from backupstore.stores.s3.options import Storing
-from backupstore.stores.s3.pool import Wire
 from backupstore.stores.s3.reading import head_of, stored_of
-from backupstore.stores.s3.retry import Patience, Retrying
 from backupstore.stores.s3.uploads import NEW, Uploads
 
 

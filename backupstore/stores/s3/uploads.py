@@ -12,14 +12,14 @@ from contextlib import suppress
 from backupstore.errors import Denied, NotFound
 from backupstore.ports import Source, StoredObject
 from backupstore.stores.answers import taken, wrong_size
+from backupstore.stores.http.memory import Memory, Share
+from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Ask, Client
 from backupstore.stores.s3.integrity import CRC_HEADER, Body, crc64, matches
-from backupstore.stores.s3.memory import Memory, Share
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.parts import PartsUpload
 from backupstore.stores.s3.reading import head_of, stored_of, written_of
-from backupstore.stores.s3.retry import Again
 
 NEW = {"if-none-match": "*"}
 

@@ -18,8 +18,8 @@ from typing import Any
 from typing_extensions import Self
 
 from backupstore.clock import SystemClock
+from backupstore.stores.http.retry import Patience
 from backupstore.stores.s3 import configured
-from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.store import S3Store
 from shipper.__main__ import run
 from shipper.cli import backing_up, downloading, reading, restoring, serving

@@ -21,9 +21,9 @@ import pytest
 from backupstore.core.layout import Layout
 from backupstore.errors import BackupError, Refused
 from backupstore.ports import ObjectStore
+from backupstore.stores.http.pool import Wire
+from backupstore.stores.http.retry import Patience
 from backupstore.stores.s3.options import Storing
-from backupstore.stores.s3.pool import Wire
-from backupstore.stores.s3.retry import Patience
 from backupstore.stores.s3.store import S3Store
 from shipper.download import Request, download
 from shipper.progress import Silent

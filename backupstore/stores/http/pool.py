@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 from backupstore.errors import Misconfigured
 from backupstore.ports import Clock
 from backupstore.stores.bandwidth import Bandwidth
-from backupstore.stores.s3.connection import Broken, Connection, Request
-from backupstore.stores.s3.head import BadAnswer
+from backupstore.stores.http.connection import Broken, Connection, Request
+from backupstore.stores.http.head import BadAnswer
 
 _SMALL_BUFFER = 256 << 10
 _TUNNEL_OPEN = 200

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from backupstore.errors import Misconfigured
-from backupstore.stores.s3.pool import Address
+from backupstore.stores.http.pool import Address
 
 
 class Named(Address, Protocol):

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one socket, as little of it as S3 needs.
+"""HTTP/1.1 on one socket, as little of it as object stores need.
 
 One request at a time, its body sent from the pieces it lies in, the answer's body handed on in pieces as they come. A
 plain socket stays in blocking mode, its timeouts kept by the kernel: a read of 1 MiB is then one system call.
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from backupstore.stores.bandwidth import Bandwidth
-from backupstore.stores.s3.head import BadAnswer, Head, read_head
+from backupstore.stores.http.head import BadAnswer, Head, read_head
 
 _HEAD_LIMIT = 256 << 10
 _READ = 64 << 10
