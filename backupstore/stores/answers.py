@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from backupstore.errors import Conflict, Corrupt, NotFound
+from pathlib import Path
+
+from backupstore.errors import Conflict, Corrupt, Denied, NotFound
 
 
 def absent(operation: str, key: str) -> NotFound:
@@ -62,4 +64,13 @@ def wrong_size(operation: str, key: str, size: int) -> Corrupt:
         hint="The file changed while it was read; nothing was stored. Try again.",
         operation=operation,
         key=key,
+    )
+
+
+def unreadable_key_file(path: Path) -> Denied:
+    """The credentials are there, and not for us."""
+    return Denied(
+        f"[storage] key_file = {path} may not be read.",
+        hint="Give the user who runs this program the right to read it, and nobody else.",
+        operation="credentials",
     )

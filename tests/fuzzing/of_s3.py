@@ -8,13 +8,15 @@ from collections.abc import Callable
 
 from backupstore.errors import BackupError, Corrupt, Retryable
 from backupstore.ports import StoredObject
+from backupstore.stores.http.client import Answer
 from backupstore.stores.http.connection import Broken, Connection, Request
+from backupstore.stores.http.faults import Unmet
 from backupstore.stores.http.head import read_head
 from backupstore.stores.http.retry import Again
+from backupstore.stores.http.times import http_time
 from backupstore.stores.s3 import documents, examination
-from backupstore.stores.s3.client import Answer
 from backupstore.stores.s3.endpoint import amazon
-from backupstore.stores.s3.faults import Unmet, error_of, fault_of
+from backupstore.stores.s3.faults import error_of, fault_of
 from backupstore.stores.s3.integrity import Expected
 from backupstore.stores.s3.ranges import Range
 from backupstore.stores.s3.reading import stored_of
@@ -52,7 +54,7 @@ def settings(data: bytes) -> None:
 def times(data: bytes) -> None:
     """A time is a number that can be compared."""
     text = text_of(data)
-    assert math.isfinite(documents.http_time(text))
+    assert math.isfinite(http_time(text))
     assert math.isfinite(documents.iso_time(text))
 
 
@@ -80,7 +82,7 @@ def answer(data: bytes) -> None:
         finally:
             connection.close()
     assert len(body) <= len(data)
-    assert is_sound(stored_of(_KEY, Answer(head.headers, body)))
+    assert is_sound(stored_of(_KEY, Answer(head.status, head.headers, body)))
     expected = Expected(head.headers)
     expected.take([body])
     expected.is_met()
@@ -133,7 +135,7 @@ TARGETS = (
         (Corrupt,),
     ),
     Target("examination", settings, (examination._rule, examination._retention), (_LIFECYCLE, _LOCK), (Corrupt,)),
-    Target("times", times, (documents.http_time, documents.iso_time), (b"2026-03-01T12:00:00.123Z",), (Corrupt,)),
+    Target("times", times, (http_time, documents.iso_time), (b"2026-03-01T12:00:00.123Z",), (Corrupt,)),
     *(
         Target(f"faults[{status}]", refusal(status), (fault_of, error_of), (_REFUSAL,), (BackupError,))
         for status in (400, 403, 404, 409, 503)

@@ -20,6 +20,7 @@ from backupstore.core.tokenmap import RingMember
 from backupstore.errors import Corrupt
 from backupstore.stores.http.head import BadAnswer, read_head
 from backupstore.stores.http.retry import Again
+from backupstore.stores.http.times import http_time
 from backupstore.stores.s3 import documents
 from backupstore.stores.s3.endpoint import amazon
 from backupstore.stores.s3.faults import error_of, fault_of
@@ -58,7 +59,7 @@ def test_a_listing_with_a_number_beyond_all_bounds_is_corrupt(size: str, time: s
 
 
 def test_the_year_nought_is_no_time() -> None:
-    assert documents.http_time("Sun, 01 Jan 0000 00:00:00 GMT") == 0.0
+    assert http_time("Sun, 01 Jan 0000 00:00:00 GMT") == 0.0
 
 
 def test_a_length_beyond_all_bounds_is_no_answer() -> None:

@@ -11,7 +11,7 @@ import ssl
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backupstore.clock import SystemClock
@@ -26,6 +26,8 @@ from tests.harness.go_tools import FAKE_GCS, installed
 from tests.harness.s3_servers import certificate, running
 
 HOST = "127.0.0.1"
+
+_LITTLE = Patience(seconds=5.0, least=4, first_pause=0.01, longest_pause=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,6 @@ def opened(server: GcsServer, bucket: str, how: How | None = None) -> GcsStore:
         own(bucket, HOST, how.port or server.port, secure=server.authority is not None),
         how.tokens or NoTokens(),
         how.clock or SystemClock(),
-        wire=how.wire or Wire(ca_file=server.authority, read_timeout=20.0),
+        wire=replace(how.wire or Wire(ca_file=server.authority, read_timeout=20.0), patience=_LITTLE),
         storing=how.storing,
-        patience=Patience(seconds=5.0, least=4, first_pause=0.01, longest_pause=0.5),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backupstore.clock import SystemClock
 from backupstore.ports import Clock
@@ -56,9 +56,8 @@ def opened(server: S3Server, bucket: str, how: How | None = None) -> S3Store:
         own(bucket, how.region, (server.host, how.port or server.port), secure=server.authority is not None),
         how.keys or FixedKeys(Keys(server.access, server.secret)),
         how.clock or SystemClock(),
-        wire=how.wire or Wire(ca_file=server.authority),
+        wire=replace(how.wire or Wire(ca_file=server.authority), patience=how.patience),
         storing=how.storing,
-        patience=how.patience,
     )
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from backupstore.errors import Misconfigured, Retryable
 from backupstore.settings import Settings, load
-from backupstore.stores.gcs.configured import configured, place_of, tokens_for, wire_of
+from backupstore.stores.gcs.configured import configured, place_of, tokens_for
 from backupstore.stores.gcs.store import GcsStore
 from backupstore.stores.gcs.tokens import GoogleTokens, NoTokens
+from backupstore.stores.http.configured import wire_of
 from backupstore.stores.http.pool import Pool
 from backupstore.wiring import open_store
 from tests.clocks import SettableClock

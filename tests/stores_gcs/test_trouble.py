@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from backupstore.errors import BackupError, Conflict, Corrupt, Denied, Misconfigured, NotFound, Refused, Retryable
@@ -10,7 +13,7 @@ from backupstore.stores.gcs.store import GcsStore
 from tests.conformance.samples import MIB, Pattern, fetched_sha256, keys_below, whole
 from tests.harness.faulty_proxy import Fault, FaultyProxy
 from tests.harness.gcs_server import GcsServer, How, opened, refusal
-from tests.harness.s3_servers import free_port
+from tests.harness.s3_servers import certificate, free_port
 
 BUCKET = "trouble"
 
@@ -346,3 +349,8 @@ def test_a_bucket_that_is_not_there_is_not_empty(server: GcsServer) -> None:
     for call in (store.look, lambda: list(store.list("")), lambda: store.entries("a/"), lambda: store.create("a", b"")):
         with pytest.raises(NotFound, match="no such bucket: nothere at 127"):
             call()
+
+
+def test_a_server_without_tls_is_said_at_once(server: GcsServer, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="TLS"):
+        opened(replace(server, authority=certificate(tmp_path)), BUCKET).look()

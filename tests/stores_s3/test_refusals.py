@@ -163,7 +163,7 @@ def test_a_line_break_in_a_setting_is_refused(server: S3Server, folder: str) -> 
 def test_a_name_that_cannot_be_resolved_is_said() -> None:
     endpoint = own("bucket", REGION, ("no-such-host.invalid", 1), secure=False)
     store = S3Store(
-        endpoint, FixedKeys(Keys("a", "s")), SettableClock(), wire=Wire(), patience=Patience(seconds=1, least=1)
+        endpoint, FixedKeys(Keys("a", "s")), SettableClock(), wire=Wire(patience=Patience(seconds=1, least=1))
     )
     with pytest.raises(Retryable, match="resolved"):
         store.head("a")

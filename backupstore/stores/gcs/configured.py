@@ -8,16 +8,11 @@ from backupstore.errors import Misconfigured
 from backupstore.ports import Clock
 from backupstore.settings import Settings
 from backupstore.settings.storage import StorageSettings
-from backupstore.stores.bandwidth import Bandwidth
 from backupstore.stores.gcs.options import Storing
 from backupstore.stores.gcs.place import Place, own
 from backupstore.stores.gcs.store import GcsStore
 from backupstore.stores.gcs.tokens import GoogleTokens, NoTokens, Tokens
-from backupstore.stores.http.pool import Wire
-from backupstore.stores.http.proxies import proxy_for
-from backupstore.stores.http.retry import SOON
-
-_READ_TIMEOUT = 60.0
+from backupstore.stores.http.configured import wire_of
 
 
 def configured(settings: Settings, clock: Clock, *, patient: bool = True) -> GcsStore:
@@ -36,9 +31,8 @@ def configured(settings: Settings, clock: Clock, *, patient: bool = True) -> Gcs
         place,
         tokens_for(storage, place),
         clock,
-        wire=wire_of(settings, place, clock),
+        wire=wire_of(settings, place, clock, patient=patient),
         storing=Storing(storage_class=storage.storage_class, kms_key=storage.kms_id),
-        patience=None if patient else SOON,
     )
 
 
@@ -65,15 +59,3 @@ def tokens_for(storage: StorageSettings, place: Place) -> Tokens:
     if not place.secure and storage.key_file is None:
         return NoTokens()
     return GoogleTokens(storage.key_file)
-
-
-def wire_of(settings: Settings, place: Place, clock: Clock) -> Wire:
-    """How to connect. Certificates are always checked."""
-    storage = settings.storage
-    cap = storage.transfer_max_bandwidth
-    return Wire(
-        ca_file=settings.shipper.ca_file,
-        proxy=proxy_for(place),
-        read_timeout=float(storage.read_timeout or _READ_TIMEOUT),
-        bandwidth=Bandwidth(cap, clock) if cap else None,
-    )

@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping
 
 from backupstore.errors import NotFound
 from backupstore.ports import Document, Sink, StoredObject
-from backupstore.stores.answers import changed_meanwhile, too_large
-from backupstore.stores.gcs import faults
+from backupstore.stores.answers import changed_meanwhile
 from backupstore.stores.gcs.client import Ask, Client
-from backupstore.stores.gcs.resources import crc_of, crc_text, digests_of, http_time
+from backupstore.stores.gcs.resources import crc_of, crc_text, digests_of
+from backupstore.stores.http.faults import DAMAGED_TRIES, BeyondEnd, damaged_on_the_way
 from backupstore.stores.http.head import Head
 from backupstore.stores.http.retry import Again
-from backupstore.stores.s3.faults import DAMAGED_TRIES, damaged_on_the_way
+from backupstore.stores.http.times import http_time
+from backupstore.stores.http.whole import taker_of
 
 _HELD = 1 << 20
 _PARTIAL = 206
@@ -31,15 +32,7 @@ class Downloads:
     def read(self, key: str, limit: int) -> Document:
         """An object whole. Corrupt when it is larger than ``limit``, or not what the store says it is."""
         taken: list[bytes] = []
-
-        def taker(_: Head, pieces: Iterator[bytes]) -> None:
-            taken.clear()
-            left = limit
-            for piece in pieces:
-                left -= len(piece)
-                if left < 0:
-                    raise too_large(key, limit)
-                taken.append(piece)
+        taker = taker_of(taken, key, limit)
 
         def attempt() -> Document:
             answer = self._client.once(self._ask("read", key), taker)
@@ -57,7 +50,7 @@ class Downloads:
         def attempt() -> None:
             try:
                 self._client.once(self._ask("fetch", key, stream), stream.take)
-            except (NotFound, faults.BeyondEnd) as error:
+            except (NotFound, BeyondEnd) as error:
                 if not stream.generation:
                     raise
                 raise changed_meanwhile(key) from error

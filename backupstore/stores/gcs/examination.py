@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backupstore.errors import Corrupt, NotFound
+from backupstore.errors import NotFound
 from backupstore.ports import Clock
 from backupstore.stores.examination import Retention, Rule, Unfinished
 from backupstore.stores.gcs.client import Ask, Client
-from backupstore.stores.gcs.faults import Unmet
 from backupstore.stores.gcs.options import Storing
-from backupstore.stores.gcs.resources import document_of, http_time, iso_time
+from backupstore.stores.gcs.resources import document_of, iso_time
 from backupstore.stores.gcs.resumable import ResumableUpload
+from backupstore.stores.http.faults import Unmet
+from backupstore.stores.http.times import skew
 from backupstore.stores.sources import BytesSource
 
 _DAY = 86_400
@@ -29,15 +30,10 @@ class GcsExamination:
         self._clock = clock
 
     def skew(self, folder: str) -> float:
-        """By the Date of an answer, compared with the middle of the time that it took."""
-        before = self._clock.now()
+        """By the Date of an answer."""
         query = {"maxResults": "1", "prefix": folder}
-        answer = self._client.send(Ask(operation="examine", method="GET", path=self._client.place.objects, query=query))
-        after = self._clock.now()
-        said = http_time(answer.headers.get("date", ""))
-        if not said:
-            raise Corrupt("The store's answers carry no date.", hint="Compare the clocks of both machines by hand.")
-        return said + 0.5 - (before + after) / 2
+        ask = Ask(operation="examine", method="GET", path=self._client.place.objects, query=query)
+        return skew(self._clock, lambda: self._client.send(ask))
 
     def creates_in_parts(self, key: str) -> bool:
         """One byte is a piece, as the last one may be small."""

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-import socket
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backupstore.core.shown import one_line
-from backupstore.errors import BackupError, Conflict, Corrupt, Denied, Misconfigured, NotFound, Refused, Retryable
+from backupstore.errors import BackupError, Denied, Misconfigured, Retryable
 from backupstore.stores.answers import absent
 from backupstore.stores.gcs.place import Place
+from backupstore.stores.http.faults import (
+    DAMAGED_TRIES,
+    Failed,
+    Hints,
+    NoBucket,
+    Unmet,
+    busy,
+    damaged_on_the_way,
+    in_the_way,
+    not_met,
+)
 from backupstore.stores.http.retry import Again
-from backupstore.stores.s3.faults import DAMAGED_TRIES, damaged_on_the_way
 
-_UNSIGNED, _FORBIDDEN, _ABSENT, _CONFLICTS, _GONE, _UNMET, _BEYOND = 401, 403, 404, 409, 410, 412, 416
-_SERVERS, _UNKNOWN = 500, 501
-_TRIES_IN_THE_WAY = 4
+_BAD, _UNSIGNED, _FORBIDDEN, _ABSENT, _GONE = 400, 401, 403, 404, 410
 _SLOWER = frozenset({"rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "backendError", "internalError"})
 _LOCKED = frozenset({"retentionPolicyNotMet", "objectUnderActiveHold"})
 
@@ -29,20 +35,15 @@ _HINTS = {
 }
 
 
-class Unmet(Conflict):
-    """A condition of the request did not hold (412)."""
-
-
-class NoBucket(NotFound):
-    """The bucket itself is not there."""
+HINTS = Hints(
+    untrusted="Install the authority that signed it on this machine, or name it in [shipper] ca_file.",
+    unreachable="Check the network, the firewall and the proxy; if host is set in [storage], check it and port.",
+    lost="Check the network; then run the same again.",
+)
 
 
 class NoSession(Retryable):
     """A resumable upload is over: finished, given up, or forgotten by the store."""
-
-
-class BeyondEnd(Corrupt):
-    """There is no byte at that place of the object (416)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,58 +83,24 @@ def error_of(fault: Fault, operation: str, key: str, place: Place, *, reads: boo
 
     ``reads``: the key names an object, which may not be there; else it is to be written, or the folder of a listing.
     """
-    about = _About(fault, operation, key, place, reads)
+    about = _About(operation, key, fault.status, fault.said, fault.headers, fault, place, reads)
     kinds = (_not_there, _not_met, _damaged_body, _busy, _denied, _in_the_way)
     return next((error for kind in kinds if (error := kind(about))), None) or _odd(about)
 
 
-def unreachable(place: Place, operation: str, key: str, error: OSError) -> BackupError | Again:
-    """No connection could be made."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Misconfigured(
-            (f"{place}: its certificate is not trusted: {error.verify_message}.",),
-            hint="Install the authority that signed it on this machine, or name it in [shipper] ca_file.",
-        )
-    why = "its name cannot be resolved" if isinstance(error, socket.gaierror) else error.strerror or str(error)
-    hint = "Check the network, the firewall and the proxy; if host is set in [storage], check it and port."
-    what = f"{_named(operation, key)}: no connection to {place}: {why}"
-    return Again(Retryable(what, hint=hint, operation=operation, key=key))
-
-
-def lost(place: Place, operation: str, key: str, error: OSError) -> Retryable:
-    """The connection broke, or nothing came, before the answer was whole."""
-    why = "no answer in time" if isinstance(error, (TimeoutError, BlockingIOError)) else error.strerror or str(error)
-    what = f"{_named(operation, key)}: the connection to {place} was lost: {why}"
-    return Retryable(what, hint="Check the network; then run the same again.", operation=operation, key=key)
-
-
-def _named(operation: str, key: str) -> str:
-    return f"{operation} {key}" if key else operation
-
-
 @dataclass(frozen=True, slots=True)
-class _About:
-    """A fault and the request that it answers."""
+class _About(Failed):
+    """What can be known of it here."""
 
     fault: Fault
-    operation: str
-    key: str
     place: Place
     reads: bool
 
-    @property
-    def what(self) -> str:
-        return _named(self.operation, self.key)
-
-    @property
-    def where(self) -> dict[str, str]:
-        return {"operation": self.operation, "key": self.key}
-
 
 def _not_there(about: _About) -> BackupError | None:
-    if about.fault.status == _GONE:
+    if about.status == _GONE:
         return NoSession(f"{about.what}: the upload is over", hint="Run the same again.", **about.where)
-    if about.fault.status != _ABSENT:
+    if about.status != _ABSENT:
         return None
     if not about.reads or "bucket does not exist" in about.fault.message:
         return NoBucket(
@@ -145,37 +112,28 @@ def _not_there(about: _About) -> BackupError | None:
 
 
 def _not_met(about: _About) -> BackupError | None:
-    if about.fault.status == _UNMET or _is_in_use(about):
+    if _is_in_use(about):
         return Unmet(f"{about.what}: a condition did not hold", **about.where)
-    if about.fault.status == _BEYOND:
-        return BeyondEnd(f"{about.what}: the object ends before that", **about.where)
-    return None
+    return not_met(about)
 
 
 def _is_in_use(about: _About) -> bool:
     """Who may create objects, and not delete them, may be told that of a key that is in use."""
     return (
-        about.fault.status == _FORBIDDEN
+        about.status == _FORBIDDEN
         and about.operation in {"create", "upload"}
         and "storage.objects.delete" in about.fault.message
     )
 
 
 def _damaged_body(about: _About) -> Again | None:
-    if about.fault.status != 400 or "match calculated" not in about.fault.message:  # noqa: PLR2004 -- bad request
+    if about.status != _BAD or "match calculated" not in about.fault.message:
         return None
     return Again(damaged_on_the_way(about.operation, about.key, about.fault.message), most=DAMAGED_TRIES)
 
 
 def _busy(about: _About) -> Again | None:
-    fault = about.fault
-    server = fault.status >= _SERVERS and fault.status != _UNKNOWN
-    if not (server or fault.status in {408, 429} or fault.reason in _SLOWER):
-        return None
-    after = fault.headers.get("retry-after", "")
-    hint = "The store is overloaded or in trouble: try again later, with fewer concurrent_transfers."
-    error = Retryable(f"{about.what}: the store answered {fault.said}", hint=hint, **about.where)
-    return Again(error, after=float(after) if after.isdecimal() else 0.0, unsure=server)
+    return busy(about, says_so=about.fault.reason in _SLOWER)
 
 
 def _denied(about: _About) -> BackupError | None:
@@ -189,16 +147,11 @@ def _denied(about: _About) -> BackupError | None:
 
 
 def _in_the_way(about: _About) -> Again | None:
-    if about.fault.status != _CONFLICTS:
-        return None
-    error = Refused(
-        f"{about.what}: the store answered {about.fault.said}", hint="Nothing was written. Try again.", **about.where
-    )
-    return Again(error, most=_TRIES_IN_THE_WAY)
+    return in_the_way(about, "Nothing was written. Try again.")
 
 
 def _odd(about: _About) -> BackupError:
     return Misconfigured(
-        (f"{about.what}: the store at {about.place} does not accept the request: {about.fault.said}.",),
+        (f"{about.what}: the store at {about.place} does not accept the request: {about.said}.",),
         hint="Check bucket_name, storage_class and kms_id in [storage].",
     )

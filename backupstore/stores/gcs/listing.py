@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import secrets
 from collections.abc import Iterable, Iterator
 from email.parser import BytesParser
+from functools import partial
 
-from backupstore.errors import Corrupt, NotFound, Retryable
+from backupstore.errors import BackupError, Retryable
 from backupstore.stores.gcs import faults
-from backupstore.stores.gcs.client import Answer, Ask, Client
+from backupstore.stores.gcs.client import Ask, Client
 from backupstore.stores.gcs.place import BATCH
-from backupstore.stores.gcs.resources import FIELDS, Page, page_of
+from backupstore.stores.gcs.resources import FIELDS, REPORT, page_of
+from backupstore.stores.http.client import OK, Answer
+from backupstore.stores.http.listing import Page, Trouble, batches, deleting, pages
 from backupstore.stores.http.retry import Again
 
 _PAGE = 1000
 _BATCH = 100  # Google takes no more
-_OK = 300
 _STATUS = re.compile(rb"HTTP/1\.\d (\d{3})[^\n]*\n")
 _NUMBER = re.compile(r"<?response-(\d+)>?")
 
@@ -30,20 +31,8 @@ class Listing:
 
     def pages(self, operation: str, folder: str, *, one_level: bool = False) -> Iterator[Page]:
         """The pages of a listing, each fetched when it is asked for. NoBucket when the bucket is not there."""
-        more = ""
-        while True:
-            page = self._page(operation, folder, more, one_level=one_level)
-            yield page
-            if not page.more:
-                return
-            if page.more == more:
-                raise Corrupt(
-                    f"{operation} {folder}: the store gives the same page again and again",
-                    hint="Is this Google Cloud Storage, and nothing else on the way? Try again.",
-                    operation=operation,
-                    key=folder,
-                )
-            more = page.more
+        page = partial(self._page, operation, folder, one_level=one_level)
+        return pages(operation, folder, page, hint=REPORT)
 
     def look(self) -> None:
         """Ask for one key. NoBucket, Denied and so on, as for any listing."""
@@ -64,22 +53,16 @@ class Listing:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete keys in batches."""
-        waiting = iter(keys)
-        while batch := list(itertools.islice(waiting, _BATCH)):
-            self._delete(batch)
+        for batch in batches(keys, _BATCH):
+            self._client.run(deleting(batch, self._delete))
 
-    def _delete(self, keys: list[str]) -> None:
-        left = keys
-
-        def attempt() -> None:
-            nonlocal left
-            answer = self._client.once(self._batch(left))
-            failed = {left[number]: error for number, error in self._failures(answer, left).items()}
-            if failed:
-                left = list(failed)
-                raise next(iter(failed.values()))
-
-        self._client.run(attempt)
+    def _delete(self, keys: list[str]) -> Iterator[Trouble]:
+        """One request. Which keys were not deleted, and why."""
+        answers = _answers(self._client.once(self._batch(keys)))
+        for number, key in enumerate(keys):
+            status, body = answers.get(number, (0, b""))
+            if not 0 < status < OK:
+                yield key, self._error(key, status, body)
 
     def _batch(self, keys: list[str]) -> Ask:
         boundary = secrets.token_hex(16)
@@ -92,23 +75,7 @@ class Listing:
         headers = {"content-type": f"multipart/mixed; boundary={boundary}"}
         return Ask(operation="delete", method="POST", path=BATCH, headers=headers, body=(body,))
 
-    def _failures(self, answer: Answer, keys: list[str]) -> dict[int, Exception]:
-        """Which keys were not deleted, and why; those that can be tried again only when there are no others."""
-        answers = _answers(answer)
-        again: dict[int, Exception] = {}
-        for number, key in enumerate(keys):
-            status, body = answers.get(number, (0, b""))
-            if 0 < status < _OK:
-                continue
-            error = self._error(key, status, body)
-            if isinstance(error, NotFound) and not isinstance(error, faults.NoBucket):
-                continue
-            if not isinstance(error, Again):
-                raise error
-            again[number] = error
-        return again
-
-    def _error(self, key: str, status: int, body: bytes) -> Exception:
+    def _error(self, key: str, status: int, body: bytes) -> BackupError | Again:
         if not status:
             hint = "Try again; if it stays so, is something else than Google's service on the way?"
             unsaid = f"delete {key}: the store did not say what became of it"

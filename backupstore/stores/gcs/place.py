@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from backupstore.stores.http.address import authority_of, usual_port
+
 GOOGLE = "storage.googleapis.com"
 BATCH = "/batch/storage/v1"
-
-_HTTP, _HTTPS = 80, 443
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,13 @@ class Place:
 
     bucket: str
     host: str = GOOGLE
-    port: int = _HTTPS
+    port: int = usual_port(secure=True)
     secure: bool = True
 
     @property
     def authority(self) -> str:
         """The Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (_HTTPS if self.secure else _HTTP) else f"{host}:{self.port}"
+        return authority_of(self.host, self.port, secure=self.secure)
 
     @property
     def root(self) -> str:
@@ -52,4 +51,4 @@ class Place:
 
 def own(bucket: str, host: str, port: int | None, *, secure: bool) -> Place:
     """The bucket on a server of one's own, or at an address of one's own for Google's."""
-    return Place(bucket, host.strip("[]"), port or (_HTTPS if secure else _HTTP), secure)
+    return Place(bucket, host.strip("[]"), port or usual_port(secure=secure), secure)

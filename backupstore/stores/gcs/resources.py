@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import google_crc32c
@@ -16,10 +15,11 @@ import google_crc32c
 from backupstore.errors import Corrupt
 from backupstore.ports import StoredObject
 from backupstore.stores.http.head import is_length
+from backupstore.stores.http.listing import Page
 
 FIELDS = "name,size,timeCreated,md5Hash,crc32c,generation"
 
-_REPORT = "Is this Google Cloud Storage, and nothing else on the way? Try again."
+REPORT = "Is this Google Cloud Storage, and nothing else on the way? Try again."
 _SHOWN = 40
 _PIECE = re.compile(r"\s*(crc32c|md5)=([0-9A-Za-z+/=]+)\s*")
 
@@ -33,23 +33,14 @@ class Resource:
     crc: str
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One answer of a listing. ``more``: the token of the next page, empty on the last one."""
-
-    objects: tuple[StoredObject, ...]
-    folders: tuple[str, ...]
-    more: str
-
-
 def document_of(body: bytes) -> Mapping[str, Any]:
     """An answer that is one JSON object. Corrupt."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise Corrupt("The store's answer is no JSON.", hint=_REPORT) from error
+        raise Corrupt("The store's answer is no JSON.", hint=REPORT) from error
     if not isinstance(document, dict):
-        raise Corrupt("The store's answer is no JSON object.", hint=_REPORT)
+        raise Corrupt("The store's answer is no JSON object.", hint=REPORT)
     return document
 
 
@@ -63,9 +54,9 @@ def page_of(body: bytes) -> Page:
     document = document_of(body)
     items, prefixes, more = document.get("items", []), document.get("prefixes", []), document.get("nextPageToken", "")
     if not (isinstance(items, list) and isinstance(prefixes, list) and isinstance(more, str)):
-        raise Corrupt("The store's listing makes no sense.", hint=_REPORT)
+        raise Corrupt("The store's listing makes no sense.", hint=REPORT)
     if not all(isinstance(prefix, str) for prefix in prefixes):
-        raise Corrupt("The store's listing has a folder without a name.", hint=_REPORT)
+        raise Corrupt("The store's listing has a folder without a name.", hint=REPORT)
     return Page(tuple(_resource(item).stored for item in items), tuple(prefixes), more)
 
 
@@ -85,14 +76,6 @@ def digests_of(headers: Mapping[str, str]) -> Mapping[str, str]:
     return {match[1]: match[2] for match in parts if match}
 
 
-def http_time(text: str) -> float:
-    """``Sun, 01 Mar 2026 12:00:00 GMT`` as epoch seconds; 0 when it is no time."""
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, OverflowError):
-        return 0.0
-
-
 def iso_time(text: str) -> float:
     """``2026-03-01T12:00:00.123Z`` as epoch seconds. Corrupt when it is no time."""
     try:
@@ -100,7 +83,7 @@ def iso_time(text: str) -> float:
         plain, _, fraction = text.removesuffix("Z").partition(".")
         moment = datetime.fromisoformat(f"{plain}.{fraction[:6]:0<6}+00:00")
     except ValueError as error:
-        raise Corrupt(f"The store's answer has a time that is none: {text[:_SHOWN]!r}.", hint=_REPORT) from error
+        raise Corrupt(f"The store's answer has a time that is none: {text[:_SHOWN]!r}.", hint=REPORT) from error
     return moment.timestamp()
 
 
@@ -114,9 +97,9 @@ def _resource(fields: Any) -> Resource:  # noqa: ANN401 -- any JSON
         }:
             md5, crc = fields.get("md5Hash"), fields.get("crc32c")
         case _:
-            raise Corrupt("The store describes an object without name, size, time or generation.", hint=_REPORT)
+            raise Corrupt("The store describes an object without name, size, time or generation.", hint=REPORT)
     if not is_length(size):
-        raise Corrupt(f"The store says that {key[:_SHOWN]!r} has {size[:_SHOWN]!r} bytes.", hint=_REPORT)
+        raise Corrupt(f"The store says that {key[:_SHOWN]!r} has {size[:_SHOWN]!r} bytes.", hint=REPORT)
     digest = md5 if isinstance(md5, str) and md5 else None  # an object that was composed of others has none
     stored = StoredObject(key, int(size), iso_time(created), digest)
     return Resource(stored, str(generation), crc if isinstance(crc, str) else "")

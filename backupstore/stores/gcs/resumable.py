@@ -18,11 +18,12 @@ from backupstore.errors import BackupError, Corrupt, NotFound, Retryable
 from backupstore.ports import Source, StoredObject
 from backupstore.stores.answers import wrong_size
 from backupstore.stores.gcs import faults
-from backupstore.stores.gcs.client import GOES_ON, Answer, Ask, Client
+from backupstore.stores.gcs.client import GOES_ON, Ask, Client
 from backupstore.stores.gcs.options import Storing
-from backupstore.stores.gcs.resources import FIELDS, Resource, crc_of, crc_text, resource_of
+from backupstore.stores.gcs.resources import FIELDS, REPORT, Resource, crc_of, crc_text, resource_of
+from backupstore.stores.http.client import Answer
+from backupstore.stores.http.faults import NoBucket, Unmet, damaged_on_the_way
 from backupstore.stores.http.retry import Again
-from backupstore.stores.s3.faults import damaged_on_the_way
 
 _PERSISTED = re.compile(r"bytes=0-([0-9]{1,15})")
 
@@ -94,7 +95,7 @@ class ResumableUpload:
         if not location.path.startswith(path):
             raise Corrupt(
                 f"upload {self._key}: the store began an upload and did not say where it is",
-                hint="Is this Google Cloud Storage, and nothing else on the way? Try again.",
+                hint=REPORT,
                 operation="upload",
                 key=self._key,
             )
@@ -147,7 +148,7 @@ class ResumableUpload:
         except Again as again:
             self.unsure = self.unsure or (last and again.unsure)
             raise
-        except faults.NoBucket as error:  # 404 is what a session is answered that nobody knows any more
+        except NoBucket as error:  # 404 is what a session is answered that nobody knows any more
             raise self._over("the store does not know the upload any more") from error
 
     def _over(self, why: str) -> Retryable:
@@ -164,6 +165,6 @@ class ResumableUpload:
             return written.stored
         query = {"ifGenerationMatch": written.generation}
         path = self._client.place.object(self._key)
-        with suppress(NotFound, faults.Unmet):
+        with suppress(NotFound, Unmet):
             self._client.send(Ask(operation="upload", method="DELETE", path=path, key=self._key, query=query))
         raise damaged_on_the_way("upload", self._key)

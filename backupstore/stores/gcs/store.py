@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from backupstore.ports import Clock, Document, Folder, Sink, Source, StoredObject
 from backupstore.stores.answers import changed, taken
-from backupstore.stores.gcs import faults
 from backupstore.stores.gcs.client import Client
 from backupstore.stores.gcs.downloads import Downloads
 from backupstore.stores.gcs.examination import GcsExamination
@@ -16,29 +14,21 @@ from backupstore.stores.gcs.options import Storing
 from backupstore.stores.gcs.place import Place
 from backupstore.stores.gcs.tokens import Tokens
 from backupstore.stores.gcs.uploads import NEW, Uploads, described
+from backupstore.stores.http.faults import Unmet
+from backupstore.stores.http.listing import folder_of, objects_of
 from backupstore.stores.http.pool import Wire
-from backupstore.stores.http.retry import Patience, Retrying
 from backupstore.stores.keys import check_folder, check_key
 
 
 class GcsStore:
     """One bucket. Everything it needs is given: where it is, whose tokens, the clock, how to connect, how to store."""
 
-    def __init__(  # noqa: PLR0913 -- one for each thing that the settings say, all but the first three with defaults
-        self,
-        place: Place,
-        tokens: Tokens,
-        clock: Clock,
-        *,
-        wire: Wire | None = None,
-        storing: Storing | None = None,
-        patience: Patience | None = None,
-        chance: Callable[[], float] = random.random,
+    def __init__(
+        self, place: Place, tokens: Tokens, clock: Clock, *, wire: Wire | None = None, storing: Storing | None = None
     ) -> None:
         self._clock = clock
         self._storing = storing or Storing()
-        retrying = Retrying(clock, patience or Patience(), chance)
-        self._client = Client(place, tokens, clock, wire=wire or Wire(), retrying=retrying)
+        self._client = Client(place, tokens, clock, wire=wire or Wire())
         self._uploads = Uploads(self._client, self._storing)
         self._downloads = Downloads(self._client)
         self._listing = Listing(self._client)
@@ -67,7 +57,7 @@ class GcsStore:
         """Write a small object that is not there yet."""
         try:
             return self._uploads.put("create", check_key(key, "create"), (body,), NEW)
-        except faults.Unmet as error:
+        except Unmet as error:
             raise taken("create", key) from error
 
     def replace(self, key: str, body: bytes, version: str) -> StoredObject:
@@ -77,7 +67,7 @@ class GcsStore:
             raise changed(key)
         try:
             return self._uploads.put("replace", key, (body,), version)
-        except faults.Unmet as error:
+        except Unmet as error:
             raise changed(key) from error
 
     def put(self, key: str, body: bytes) -> StoredObject:
@@ -88,22 +78,17 @@ class GcsStore:
         """Create an object of any size."""
         try:
             return self._uploads.upload(check_key(key, "upload"), source)
-        except faults.Unmet as error:
+        except Unmet as error:
             raise taken("upload", key) from error
 
     def list(self, folder: str) -> Iterator[StoredObject]:
         """Every object below the folder, sorted by key, a page at a time."""
         check_folder(folder, "list")
-        return (stored for page in self._listing.pages("list", folder) for stored in page.objects)
+        return objects_of(self._listing.pages("list", folder))
 
     def entries(self, folder: str) -> Folder:
         """One level only."""
-        folders: list[str] = []
-        objects: list[StoredObject] = []
-        for page in self._listing.pages("entries", check_folder(folder, "entries"), one_level=True):
-            folders += page.folders
-            objects += page.objects
-        return Folder(tuple(folders), tuple(objects))
+        return folder_of(self._listing.pages("entries", check_folder(folder, "entries"), one_level=True))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete exactly these keys, a hundred by a request."""

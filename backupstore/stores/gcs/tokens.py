@@ -12,7 +12,8 @@ import google.auth.exceptions
 import google.auth.transport.requests
 from google.oauth2 import service_account
 
-from backupstore.errors import Denied, Misconfigured, Retryable
+from backupstore.errors import Misconfigured, Retryable
+from backupstore.stores.answers import unreadable_key_file
 from backupstore.stores.http.retry import Again
 
 _SCOPES = ("https://www.googleapis.com/auth/devstorage.read_write",)
@@ -87,11 +88,7 @@ class GoogleTokens:
             read: Any = service_account.Credentials.from_service_account_info  # without types as well
             return read(info, scopes=_SCOPES)
         except PermissionError as error:
-            raise Denied(
-                f"[storage] key_file = {self._key_file} may not be read.",
-                hint="Give the user who runs this program the right to read it, and nobody else.",
-                operation="credentials",
-            ) from error
+            raise unreadable_key_file(self._key_file) from error
         except OSError as error:
             raise self._missing(error.strerror or str(error)) from error
         except (ValueError, AttributeError, TypeError) as error:  # no JSON, no such fields, or no private key

@@ -19,14 +19,13 @@ from backupstore.stores.gcs.client import Ask, Client
 from backupstore.stores.gcs.options import Storing
 from backupstore.stores.gcs.resources import FIELDS, Resource, crc_of, crc_text, resource_of
 from backupstore.stores.gcs.resumable import ResumableUpload
-from backupstore.stores.http.memory import Memory, Share
+from backupstore.stores.http.faults import Unmet, damaged_on_the_way
+from backupstore.stores.http.memory import SMALL, Memory, Share
 from backupstore.stores.http.retry import Again
-from backupstore.stores.s3.faults import damaged_on_the_way
 
 NEW = "0"  # the generation of what is not there
 
 _STARTS = 3
-_SMALL = 256 << 10  # not worth counting
 
 
 class Uploads:
@@ -51,7 +50,7 @@ class Uploads:
             except Again as again:
                 unsure = unsure or again.unsure
                 raise
-            except faults.Unmet:
+            except Unmet:
                 if unsure and (ours := self.found(operation, key, size, crc)):
                     return ours
                 raise
@@ -66,7 +65,7 @@ class Uploads:
     def upload(self, key: str, source: Source) -> StoredObject:
         """Create an object of any size. Unmet when there is one."""
         with Share(self._memory) as share:
-            if source.size > _SMALL:
+            if source.size > SMALL:
                 share.take(min(source.size, self._storing.piece))
             if source.size <= self._storing.piece:
                 return self.put("upload", key, _collected(key, source), NEW)
@@ -74,10 +73,10 @@ class Uploads:
                 upload = ResumableUpload(self._client, self._storing, key, source.size)
                 try:
                     return upload.send(source)
-                except (faults.NoSession, faults.Unmet) as error:
+                except (faults.NoSession, Unmet) as error:
                     if upload.unsure and (ours := self.found("upload", key, source.size, upload.crc)):
                         return ours
-                    if isinstance(error, faults.Unmet):
+                    if isinstance(error, Unmet):
                         raise
         raise faults.NoSession(
             f"upload {key}: the store forgot the upload again and again",

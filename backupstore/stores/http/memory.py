@@ -7,6 +7,9 @@ from types import TracebackType
 
 from typing_extensions import Self
 
+SMALL = 256 << 10
+"""Not worth counting."""
+
 
 class Memory:
     """Bytes to hand out. More than all of it can be had at once only while nobody else has any."""

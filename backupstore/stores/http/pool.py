@@ -10,14 +10,15 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from backupstore.errors import Misconfigured
 from backupstore.ports import Clock
 from backupstore.stores.bandwidth import Bandwidth
+from backupstore.stores.http.address import Address
 from backupstore.stores.http.connection import Broken, Connection, Request
 from backupstore.stores.http.head import BadAnswer
+from backupstore.stores.http.retry import PATIENT, Patience
 
 _SMALL_BUFFER = 256 << 10
 _TUNNEL_OPEN = 200
@@ -28,7 +29,7 @@ _LONGEST_IDLE = 20.0  # servers close theirs after some such time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """How to connect. ``proxy`` is a URL; ``verify`` and ``ca_file`` say whose certificates are believed."""
+    """How to connect, and how long to try. ``proxy``: a URL; ``verify`` and ``ca_file`` say whose certificates are believed."""
 
     verify: bool = True
     ca_file: Path | None = None
@@ -36,25 +37,7 @@ class Wire:
     connect_timeout: float = 10.0
     read_timeout: float = 60.0
     bandwidth: Bandwidth | None = None
-
-
-class Address(Protocol):
-    """Where to connect to."""
-
-    @property
-    def host(self) -> str:
-        """A name, or the digits of an address."""
-        ...
-
-    @property
-    def port(self) -> int:
-        """Of TCP."""
-        ...
-
-    @property
-    def secure(self) -> bool:
-        """Whether by TLS."""
-        ...
+    patience: Patience = PATIENT
 
 
 class Pool:

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from backupstore.errors import Misconfigured
-from backupstore.stores.http.pool import Address
+from backupstore.stores.http.address import Address
 
 
-class Named(Address, Protocol):
-    """An address as an operator knows it."""
-
-    @property
-    def authority(self) -> str:
-        """Host, and port where it is not the usual one."""
-        ...
-
-
-def proxy_for(address: Named) -> str | None:
+def proxy_for(address: Address) -> str | None:
     """The proxy that the environment names for this server, as curl, boto3 and the others read it.
 
     Misconfigured when it is one that is not spoken here.

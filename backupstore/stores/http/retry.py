@@ -43,6 +43,9 @@ class Patience:
     longest_pause: float = 10.0
 
 
+PATIENT = Patience()
+"""For a program that outlives a minute of trouble."""
+
 SOON = Patience(seconds=3, least=2)
 """For somebody who waits for an answer, and not for an end."""
 
@@ -50,11 +53,9 @@ SOON = Patience(seconds=3, least=2)
 class Retrying:
     """Tries until it works, fails for good, or patience ends. Pauses double, each cut short by chance."""
 
-    def __init__(
-        self, clock: Clock, patience: Patience | None = None, chance: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, clock: Clock, patience: Patience = PATIENT, chance: Callable[[], float] = random.random) -> None:
         self._clock = clock
-        self._patience = patience or Patience()
+        self._patience = patience
         self._chance = chance
         self._told = -_TELL_EVERY
 

@@ -4,12 +4,12 @@ store        the port
 uploads      objects in one piece and in parts, created only where there is none
 downloads    large objects by several ranges at once
 listing      pages of ListObjectsV2, batches of DeleteObjects, stale multipart uploads
-client       one request: signed, sent, answered, its error translated; the one layer of retries
+client       one request: signed, sent, answered, its error translated
 documents    the XML that goes both ways
-faults       answers that are errors, in the words of ``backupstore.errors``
+faults       answers that are errors at S3, in the words of ``backupstore.errors``
 configured   from the settings to a store
 examination  what only ``doctor`` asks of a bucket
 signing, credentials, integrity, endpoint    each one secret
 
-Sockets, answers and retries are those of ``stores.http``.
+What it shares with other stores over HTTP, the sockets above all, is in ``stores.http``.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from backupstore.errors import Misconfigured
@@ -9,16 +10,12 @@ from backupstore.ports import Clock
 from backupstore.settings import Settings
 from backupstore.settings.providers import OWN_ENDPOINT
 from backupstore.settings.storage import StorageSettings
-from backupstore.stores.bandwidth import Bandwidth
+from backupstore.stores.http import configured as http
 from backupstore.stores.http.pool import Wire
-from backupstore.stores.http.proxies import proxy_for
-from backupstore.stores.http.retry import SOON
 from backupstore.stores.s3.credentials import BotocoreKeys, bundle_of
 from backupstore.stores.s3.endpoint import Endpoint, Style, amazon, own
 from backupstore.stores.s3.options import Encryption, Storing
 from backupstore.stores.s3.store import S3Store
-
-_READ_TIMEOUT = 60.0
 
 
 def configured(settings: Settings, clock: Clock, *, patient: bool = True) -> S3Store:
@@ -32,9 +29,8 @@ def configured(settings: Settings, clock: Clock, *, patient: bool = True) -> S3S
         endpoint,
         BotocoreKeys(clock, profile=storage.api_profile, key_file=storage.key_file),
         clock,
-        wire=wire_of(settings, endpoint, clock),
+        wire=wire_of(settings, endpoint, clock, patient=patient),
         storing=storing_of(settings),
-        patience=None if patient else SOON,
     )
 
 
@@ -47,16 +43,13 @@ def endpoint_of(storage: StorageSettings) -> Endpoint:
     return own(storage.bucket_name, region, address, secure=storage.secure, style=style)
 
 
-def wire_of(settings: Settings, endpoint: Endpoint, clock: Clock) -> Wire:
+def wire_of(settings: Settings, endpoint: Endpoint, clock: Clock, *, patient: bool = True) -> Wire:
     """How to connect. Amazon's certificate is always checked, as stock does it; others where it is wanted."""
     storage, ca_file = settings.storage, settings.shipper.ca_file
-    cap = storage.transfer_max_bandwidth
-    return Wire(
+    return replace(
+        http.wire_of(settings, endpoint, clock, patient=patient),
         verify=storage.ssl_verify or ca_file is not None or storage.provider not in OWN_ENDPOINT,
         ca_file=ca_file or bundle_of(storage.api_profile, storage.key_file),
-        proxy=proxy_for(endpoint),
-        read_timeout=float(storage.read_timeout or _READ_TIMEOUT),
-        bandwidth=Bandwidth(cap, clock) if cap else None,
     )
 
 

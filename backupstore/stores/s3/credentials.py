@@ -9,8 +9,9 @@ from typing import Protocol
 import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from backupstore.errors import Denied, Misconfigured
+from backupstore.errors import Misconfigured
 from backupstore.ports import Clock
+from backupstore.stores.answers import unreadable_key_file
 from backupstore.stores.s3.signing import Keys
 
 # Botocore lets out what programs, role services and their answers make of it: an absent program, JSON that is none.
@@ -90,11 +91,7 @@ class BotocoreKeys:
                 with self._key_file.open("rb"):
                     pass
             except PermissionError as error:
-                raise Denied(
-                    f"[storage] key_file = {self._key_file} may not be read.",
-                    hint="Give the user who runs this program the right to read it, and nobody else.",
-                    operation="credentials",
-                ) from error
+                raise unreadable_key_file(self._key_file) from error
             except OSError as error:
                 raise self._missing(f"{error.strerror}") from error
         return _session(self._profile, self._key_file)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
@@ -15,21 +14,11 @@ from xml.sax.saxutils import escape
 from backupstore.errors import Corrupt
 from backupstore.ports import StoredObject
 from backupstore.stores.http.head import is_length
+from backupstore.stores.http.listing import Page
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_HTTP_DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) ([1-9]\d{3}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _ISO_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,12})?(?:Z|\+00:00)?")
 _SHOWN = 200
 _NOT_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One answer of ListObjectsV2. ``more``: the token of the next page, empty on the last one."""
-
-    objects: tuple[StoredObject, ...]
-    folders: tuple[str, ...]
-    more: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +76,7 @@ def page_of(body: bytes) -> Page:
             folders.append(_name(element.findtext("Prefix") or "", encoded=encoded))
     more = root.findtext("NextContinuationToken") or ""
     if root.findtext("IsTruncated") == "true" and not more:
-        raise Corrupt("The store cut a listing short and did not say how to go on.", hint=_REPORT, operation="list")
+        raise Corrupt("The store cut a listing short and did not say how to go on.", hint=REPORT, operation="list")
     return Page(tuple(objects), tuple(folders), more if root.findtext("IsTruncated") == "true" else "")
 
 
@@ -95,7 +84,7 @@ def upload_id_of(body: bytes) -> str:
     """The id in an answer of CreateMultipartUpload. Corrupt when there is none: a part without it would be an object."""
     found = parse(body).findtext("UploadId")
     if not found:
-        raise Corrupt("The store began an upload and did not say its id.", hint=_REPORT, operation="upload")
+        raise Corrupt("The store began an upload and did not say its id.", hint=REPORT, operation="upload")
     return found
 
 
@@ -147,17 +136,7 @@ def iso_time(text: str) -> float:
     try:
         return _iso_seconds(date) + float(fraction or 0)
     except ValueError as error:
-        raise Corrupt(f"The store's answer has a time that is none: {text[:40]!r}.", hint=_REPORT) from error
-
-
-@lru_cache(maxsize=1024)
-def http_time(text: str) -> float:
-    """``Sun, 01 Mar 2026 12:00:00 GMT`` as epoch seconds; 0 when it is no time."""
-    match = _HTTP_DATE.fullmatch(text)
-    if match is None or match[2] not in _MONTHS:
-        return 0.0
-    day, month, year, *time = match.groups()
-    return float(calendar.timegm((int(year), _MONTHS.index(month) + 1, int(day), *map(int, time))))
+        raise Corrupt(f"The store's answer has a time that is none: {text[:40]!r}.", hint=REPORT) from error
 
 
 @lru_cache(maxsize=1024)
@@ -169,7 +148,7 @@ def _object_of(fields: dict[str, str], *, encoded: bool) -> StoredObject:
     size = fields.get("Size", "")
     if not is_length(size):
         key = fields.get("Key", "")[:_SHOWN]
-        raise Corrupt(f"The store lists an object without a size: {key!r}.", hint=_REPORT)
+        raise Corrupt(f"The store lists an object without a size: {key!r}.", hint=REPORT)
     return StoredObject(
         _name(fields.get("Key", ""), encoded=encoded),
         int(size),
@@ -182,6 +161,6 @@ def _name(text: str, *, encoded: bool) -> str:
     return unquote_plus(text) if encoded else text
 
 
-_REPORT = "This server does not speak S3 as it should: please report which one it is."
+REPORT = "This server does not speak S3 as it should: please report which one it is."
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _ESCAPES = {"\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from backupstore.ports import Document, Sink, StoredObject
-from backupstore.stores.answers import changed_meanwhile, too_large
+from backupstore.stores.answers import changed_meanwhile
+from backupstore.stores.http.faults import BeyondEnd, Unmet
 from backupstore.stores.http.head import Head
-from backupstore.stores.http.memory import Memory, Share
+from backupstore.stores.http.memory import SMALL, Memory, Share
 from backupstore.stores.http.retry import Again
-from backupstore.stores.s3 import faults
+from backupstore.stores.http.times import http_time
+from backupstore.stores.http.whole import taker_of
 from backupstore.stores.s3.client import Ask, Client
-from backupstore.stores.s3.documents import http_time
 from backupstore.stores.s3.large import Crowd, Large
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.ranges import Range, check
 from backupstore.stores.s3.reading import fetched_of, head_of, reading_headers, stored_of
-
-_SMALL = 256 << 10  # not worth counting
 
 
 class Downloads:
@@ -32,17 +31,7 @@ class Downloads:
     def read(self, key: str, limit: int) -> Document:
         """An object whole. Corrupt when it is larger than ``limit``, or not what the store says it is."""
         taken: list[bytes] = []
-
-        def taker(head: Head, pieces: Iterator[bytes]) -> None:
-            taken.clear()
-            left = limit
-            if int(head.headers.get("content-length", 0)) > limit:
-                raise too_large(key, limit)
-            for piece in pieces:
-                left -= len(piece)
-                if left < 0:
-                    raise too_large(key, limit)
-                taken.append(piece)
+        taker = taker_of(taken, key, limit)
 
         def attempt() -> Document:
             ask = Ask(operation="read", method="GET", key=key, headers=reading_headers(self._storing))
@@ -73,7 +62,7 @@ class Downloads:
         def taker(head: Head, pieces: Iterator[bytes]) -> None:
             nonlocal taken
             first.begin(head)
-            if not taken and (first.stop > _SMALL or first.stop < first.total):
+            if not taken and (first.stop > SMALL or first.stop < first.total):
                 taken = first.stop
                 share.take(taken)
             for piece in pieces:
@@ -82,9 +71,9 @@ class Downloads:
         def attempt() -> Range | None:
             try:
                 self._client.once(first.asks(self._storing), taker)
-            except faults.BeyondEnd:
+            except BeyondEnd:
                 return None
-            except faults.Unmet as error:  # it changed between two attempts, and nobody has seen any of it yet
+            except Unmet as error:  # it changed between two attempts, and nobody has seen any of it yet
                 first.forget()
                 raise Again(changed_meanwhile(key), at_once=True) from error
             if first.stop == first.total:

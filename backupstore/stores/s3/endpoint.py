@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
+from backupstore.stores.http.address import authority_of, usual_port
+
 Style = Literal["auto", "path", "virtual"]
 
-_HTTP, _HTTPS = 80, 443
 _HOST_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 
 
@@ -41,7 +42,7 @@ def amazon(bucket: str, region: str, *, style: Style = "auto") -> Endpoint:
     domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
     host = f"s3.{region}.{domain}"
     virtual = style == "virtual" or (style == "auto" and _HOST_LABEL.fullmatch(bucket) is not None)
-    return _placed(bucket, region, (host, _HTTPS), secure=True, virtual=virtual)
+    return _placed(bucket, region, (host, usual_port(secure=True)), secure=True, virtual=virtual)
 
 
 def own(
@@ -49,7 +50,7 @@ def own(
 ) -> Endpoint:
     """The bucket on a server of one's own. ``auto`` is path style there, as it is in boto3 and so in stock Medusa."""
     host, port = address
-    where = (host.strip("[]"), port or (_HTTPS if secure else _HTTP))
+    where = (host.strip("[]"), port or usual_port(secure=secure))
     return _placed(bucket, region, where, secure=secure, virtual=style == "virtual")
 
 
@@ -57,7 +58,5 @@ def _placed(bucket: str, region: str, address: tuple[str, int], *, secure: bool,
     host, port = address
     if virtual:
         host = f"{bucket}.{host}"
-    authority = f"[{host}]" if ":" in host else host
-    if port != (_HTTPS if secure else _HTTP):
-        authority = f"{authority}:{port}"
-    return Endpoint(bucket, region, host, port, secure, authority, "/" if virtual else f"/{quote(bucket, safe='-_.~')}")
+    root = "/" if virtual else f"/{quote(bucket, safe='-_.~')}"
+    return Endpoint(bucket, region, host, port, secure, authority_of(host, port, secure=secure), root)

@@ -6,12 +6,13 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from typing import TypeVar
 
-from backupstore.errors import Conflict, Corrupt, NotFound
+from backupstore.errors import Conflict, NotFound
 from backupstore.ports import Clock
 from backupstore.stores.examination import Retention, Rule, Unfinished
 from backupstore.stores.http.memory import Memory
+from backupstore.stores.http.times import skew
 from backupstore.stores.s3.client import Ask, Client
-from backupstore.stores.s3.documents import http_time, iso_time, parse
+from backupstore.stores.s3.documents import iso_time, parse
 from backupstore.stores.s3.faults import NotAccepted
 from backupstore.stores.s3.listing import Listing
 from backupstore.stores.s3.options import Storing
@@ -41,15 +42,9 @@ class S3Examination:
         self._clock = clock
 
     def skew(self, folder: str) -> float:
-        """By the Date of an answer, compared with the middle of the time that it took."""
-        before = self._clock.now()
+        """By the Date of an answer."""
         query = {"list-type": "2", "max-keys": "1", "prefix": folder}
-        answer = self._client.send(Ask(operation="examine", method="GET", query=query))
-        after = self._clock.now()
-        said = http_time(answer.headers.get("date", ""))
-        if not said:
-            raise Corrupt("The store's answers carry no date.", hint="Compare the clocks of both machines by hand.")
-        return said + 0.5 - (before + after) / 2
+        return skew(self._clock, lambda: self._client.send(Ask(operation="examine", method="GET", query=query)))
 
     def creates_in_parts(self, key: str) -> bool:
         """One byte is a part, as the last one may be small."""

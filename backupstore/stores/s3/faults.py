@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from backupstore.core.shown import one_line
-from backupstore.errors import (
-    BackupError,
-    Conflict,
-    Corrupt,
-    Denied,
-    Misconfigured,
-    NoSpace,
-    NotFound,
-    Refused,
-    Retryable,
-)
+from backupstore.errors import BackupError, Corrupt, Denied, Misconfigured, NoSpace, Retryable
 from backupstore.stores.answers import absent
+from backupstore.stores.http.faults import (
+    DAMAGED_TRIES,
+    Failed,
+    Hints,
+    NoBucket,
+    busy,
+    damaged_on_the_way,
+    in_the_way,
+    not_met,
+)
 from backupstore.stores.http.retry import Again
 from backupstore.stores.s3.documents import parse
 from backupstore.stores.s3.endpoint import Endpoint
@@ -57,9 +55,7 @@ _ELSEWHERE = frozenset(
 _NO_KEY = frozenset({"NoSuchKey", "NoSuchVersion", "NotFound"})
 _NO_UPLOAD = frozenset({"NoSuchUpload", "InvalidPart"})  # gone, or some parts of it
 _FULL = frozenset({"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientCapacity"})
-DAMAGED_TRIES = 4
-_TRIES_IN_THE_WAY = 4
-_ABSENT, _CONFLICTS, _UNMET, _BEYOND, _SERVERS, _UNKNOWN, _NO_ROOM = 404, 409, 412, 416, 500, 501, 507
+_ABSENT, _NO_ROOM = 404, 507
 
 _DENIED = {
     **dict.fromkeys(
@@ -76,12 +72,11 @@ _DENIED_HINT = (
 )
 
 
-class Unmet(Conflict):
-    """A condition of the request did not hold (412)."""
-
-
-class NoBucket(NotFound):
-    """The bucket itself is not there."""
+HINTS = Hints(
+    untrusted="Install the authority that signed it on this machine; ssl_verify = False trusts anybody.",
+    unreachable="Check host and port, the network and the firewall; is the server running?",
+    lost="Check the network and the server; then run the same again.",
+)
 
 
 class NoUpload(Retryable):
@@ -96,10 +91,6 @@ class NotAccepted(Misconfigured):
         self.code = code
 
 
-class BeyondEnd(Corrupt):
-    """There is no byte at that place of the object (416)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
     """An answer that is an error. ``code`` is empty where it had no body, as for HEAD."""
@@ -109,6 +100,12 @@ class Fault:
     message: str
     region: str
     headers: Mapping[str, str]
+
+    @property
+    def said(self) -> str:
+        """For a person."""
+        name = self.code or str(self.status)
+        return f"{name} ({self.message})" if self.message else name
 
 
 def fault_of(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
@@ -126,78 +123,18 @@ def fault_of(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
 
 def error_of(fault: Fault, operation: str, key: str, endpoint: Endpoint, *, folder: str = "") -> BackupError | Again:
     """What to raise for an answer: the first of the kinds of trouble that it is."""
-    about = _About(fault, operation, key, endpoint, folder)
-    kinds = (_elsewhere, _not_there, _not_met, _full, _damaged_body, _busy, _denied, _in_the_way)
+    about = _About(operation, key or folder, fault.status, fault.said, fault.headers, fault, endpoint, bool(key))
+    kinds = (_elsewhere, _not_there, not_met, _full, _damaged_body, _busy, _denied, _in_the_way)
     return next((error for kind in kinds if (error := kind(about))), None) or _odd(about)
 
 
-def unreachable(endpoint: Endpoint, operation: str, key: str, error: OSError) -> BackupError | Again:
-    """No connection could be made."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Misconfigured(
-            (f"{endpoint}: its certificate is not trusted: {error.verify_message}.",),
-            hint="Install the authority that signed it on this machine; ssl_verify = False trusts anybody.",
-        )
-    if isinstance(error, ssl.SSLError) and "WRONG_VERSION_NUMBER" in str(error):
-        return Misconfigured((f"{endpoint} does not speak TLS.",), hint="Check port, or set secure = False.")
-    why = "its name cannot be resolved" if isinstance(error, socket.gaierror) else error.strerror or str(error)
-    return Again(
-        Retryable(
-            f"{_named(operation, key)}: no connection to {endpoint}: {why}",
-            hint="Check host and port, the network and the firewall; is the server running?",
-            operation=operation,
-            key=key,
-        )
-    )
-
-
-def lost(endpoint: Endpoint, operation: str, key: str, error: OSError) -> Retryable:
-    """The connection broke, or nothing came, before the answer was whole."""
-    why = "no answer in time" if isinstance(error, (TimeoutError, BlockingIOError)) else error.strerror or str(error)
-    return Retryable(
-        f"{_named(operation, key)}: the connection to {endpoint} was lost: {why}",
-        hint="Check the network and the server; then run the same again.",
-        operation=operation,
-        key=key,
-    )
-
-
-def damaged_on_the_way(operation: str, key: str, said: str = "the checksums differ") -> Corrupt:
-    """The checksum of what came, or of what the store says it has, is another one."""
-    return Corrupt(
-        f"{_named(operation, key)}: the bytes changed on the way: {said}",
-        hint="The network or a machine's memory damages data. Try again; use TLS (secure = True) to be sure.",
-        operation=operation,
-        key=key,
-    )
-
-
-def _named(operation: str, key: str) -> str:
-    return f"{operation} {key}" if key else operation
-
-
 @dataclass(frozen=True, slots=True)
-class _About:
-    """A fault and the request that it answers."""
+class _About(Failed):
+    """What can be known of it here. ``names_object``: the key is not that of a folder."""
 
     fault: Fault
-    operation: str
-    key: str
     endpoint: Endpoint
-    folder: str
-
-    @property
-    def what(self) -> str:
-        return _named(self.operation, self.key or self.folder)
-
-    @property
-    def said(self) -> str:
-        name = self.fault.code or str(self.fault.status)
-        return f"{name} ({self.fault.message})" if self.fault.message else name
-
-    @property
-    def where(self) -> dict[str, str]:
-        return {"operation": self.operation, "key": self.key or self.folder}
+    names_object: bool
 
 
 def _elsewhere(about: _About) -> BackupError | None:
@@ -222,7 +159,7 @@ def _not_there(about: _About) -> BackupError | None:
         )
     unsaid = not fault.code and not fault.message  # as for HEAD; a web server that is no S3 has a page to show
     absent_key = fault.code in _NO_KEY or (fault.status == _ABSENT and unsaid)
-    if fault.code == "NoSuchBucket" or (absent_key and not about.key):
+    if fault.code == "NoSuchBucket" or (absent_key and not about.names_object):
         return NoBucket(
             f"no such bucket: {endpoint.bucket} at {endpoint.authority}",
             hint="Check bucket_name, host and region in [storage], or make the bucket.",
@@ -236,16 +173,8 @@ def _is_upload_brought_back(fault: Fault) -> bool:
     return fault.code == "InvalidRequest" and "created using the null checksum" in fault.message
 
 
-def _not_met(about: _About) -> BackupError | None:
-    if about.fault.status == _UNMET:
-        return Unmet(f"{about.what}: a condition did not hold", **about.where)
-    if about.fault.status == _BEYOND:
-        return BeyondEnd(f"{about.what}: the object ends before that", **about.where)
-    return None
-
-
 def _full(about: _About) -> BackupError | None:
-    if about.fault.code not in _FULL and about.fault.status != _NO_ROOM:
+    if about.fault.code not in _FULL and about.status != _NO_ROOM:
         return None
     hint = "Make room there, or raise its quota; purge old backups."
     return NoSpace(f"{about.what}: the store is full: {about.said}", hint=hint, **about.where)
@@ -258,14 +187,7 @@ def _damaged_body(about: _About) -> Again | None:
 
 
 def _busy(about: _About) -> Again | None:
-    status = about.fault.status
-    server = status >= _SERVERS and status != _UNKNOWN
-    if not (server or about.fault.code in _AGAIN or status in {408, 429}):
-        return None
-    after = about.fault.headers.get("retry-after", "")
-    hint = "The store is overloaded or in trouble: try again later, with fewer concurrent_transfers."
-    error = Retryable(f"{about.what}: the store answered {about.said}", hint=hint, **about.where)
-    return Again(error, after=float(after) if after.isdecimal() else 0.0, unsure=server)
+    return busy(about, says_so=about.fault.code in _AGAIN)
 
 
 def _denied(about: _About) -> BackupError | Again | None:
@@ -278,12 +200,8 @@ def _denied(about: _About) -> BackupError | Again | None:
     return Again(denied, most=2, at_once=True) if fault.code == "SignatureDoesNotMatch" else denied
 
 
-def _in_the_way(about: _About) -> Again | None:
-    if about.fault.status != _CONFLICTS:
-        return None
-    hint = "Nothing was written. An object and a folder of one name cannot both be on this server."
-    error = Refused(f"{about.what}: the store answered {about.said}", hint=hint, **about.where)
-    return Again(error, most=_TRIES_IN_THE_WAY)  # versitygw says so as well when a folder comes and goes meanwhile
+def _in_the_way(about: _About) -> Again | None:  # versitygw says so as well when a folder comes and goes meanwhile
+    return in_the_way(about, "Nothing was written. An object and a folder of one name cannot both be on this server.")
 
 
 def _odd(about: _About) -> BackupError:

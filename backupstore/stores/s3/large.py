@@ -18,10 +18,11 @@ from typing_extensions import Self
 from backupstore.errors import Retryable
 from backupstore.ports import Sink
 from backupstore.stores.answers import changed_meanwhile
+from backupstore.stores.http.client import Taker
+from backupstore.stores.http.faults import BeyondEnd, Unmet, damaged_on_the_way
 from backupstore.stores.http.head import Head
 from backupstore.stores.http.memory import Share
-from backupstore.stores.s3 import faults
-from backupstore.stores.s3.client import Client, Taker
+from backupstore.stores.s3.client import Client
 from backupstore.stores.s3.integrity import Expected
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.ranges import Range
@@ -82,7 +83,7 @@ class Large:
                 asked = stop
             asked = self._go_ahead(first, asked, ahead, pool)
         if not expected.is_met():
-            raise faults.damaged_on_the_way("fetch", first.key)
+            raise damaged_on_the_way("fetch", first.key)
 
     def _go_ahead(self, first: Range, asked: int, ahead: deque[Future[Range]], pool: ThreadPoolExecutor) -> int:
         """Ask for more ranges, as far as the others and memory allow. Returns up to where all is asked for."""
@@ -123,7 +124,7 @@ class Large:
         def attempt() -> Range:
             try:
                 self._client.once(wanted.asks(self._storing), taker)
-            except (faults.Unmet, faults.BeyondEnd) as error:
+            except (Unmet, BeyondEnd) as error:
                 raise changed_meanwhile(wanted.key) from error
             return wanted
 

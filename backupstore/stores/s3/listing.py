@@ -6,12 +6,13 @@ import base64
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 
-from backupstore.errors import Corrupt, NotFound
-from backupstore.stores.http.retry import Again
+from backupstore.errors import NotFound
+from backupstore.stores.http.listing import Page, Trouble, batches, deleting, pages
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Ask, Client
-from backupstore.stores.s3.documents import OpenUpload, Page, deletion, is_writable, page_of, parse, upload_page_of
+from backupstore.stores.s3.documents import REPORT, OpenUpload, deletion, is_writable, page_of, parse, upload_page_of
 from backupstore.stores.s3.integrity import Body
 
 _BATCH = 1000
@@ -25,20 +26,8 @@ class Listing:
 
     def pages(self, operation: str, folder: str, *, one_level: bool = False) -> Iterator[Page]:
         """The pages of a listing, each fetched when it is asked for. NoBucket when the bucket is not there."""
-        more = ""
-        while True:
-            page = self._page(operation, folder, more, one_level=one_level)
-            yield page
-            if not page.more:
-                return
-            if page.more == more:
-                raise Corrupt(
-                    f"{operation} {folder}: the store gives the same page again and again",
-                    hint="This server does not speak S3 as it should: please report which one it is.",
-                    operation=operation,
-                    key=folder,
-                )
-            more = page.more
+        page = partial(self._page, operation, folder, one_level=one_level)
+        return pages(operation, folder, page, hint=REPORT)
 
     def _page(self, operation: str, folder: str, more: str, *, one_level: bool, most: int = _BATCH) -> Page:
         query = {"list-type": "2", "encoding-type": "url", "max-keys": str(most)}
@@ -56,42 +45,22 @@ class Listing:
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete keys in batches."""
-        waiting = iter(keys)
-        while batch := list(itertools.islice(waiting, _BATCH)):
+        for batch in batches(keys, _BATCH):
             for key in itertools.filterfalse(is_writable, batch):
                 with suppress(NotFound):
                     self._client.send(Ask(operation="delete", method="DELETE", key=key))
-            self._delete([key for key in batch if is_writable(key)])
+            self._client.run(deleting(list(filter(is_writable, batch)), self._delete))
 
-    def _delete(self, keys: list[str]) -> None:
-        left = keys
-
-        def attempt() -> None:
-            nonlocal left
-            if not left:
-                return
-            body = Body([deletion(left)])
-            headers = {"content-md5": base64.b64encode(body.md5).decode(), "content-type": "application/xml"}
-            ask = Ask(operation="delete", method="POST", query={"delete": ""}, headers=headers, body=body, whole=True)
-            failed = self._failures(self._client.once(ask).body)
-            if failed:
-                left = list(failed)
-                raise next(iter(failed.values()))
-
-        self._client.run(attempt)
-
-    def _failures(self, body: bytes) -> dict[str, Exception]:
-        """Which keys were not deleted, and why; those that can be tried again only when there are no others."""
-        again: dict[str, Exception] = {}
-        for element in parse(body).iter("Error") if body.strip() else ():
+    def _delete(self, keys: list[str]) -> Iterator[Trouble]:
+        """One request. Which keys were not deleted, and why."""
+        body = Body([deletion(keys)])
+        headers = {"content-md5": base64.b64encode(body.md5).decode(), "content-type": "application/xml"}
+        ask = Ask(operation="delete", method="POST", query={"delete": ""}, headers=headers, body=body, whole=True)
+        answer = self._client.once(ask).body
+        for element in parse(answer).iter("Error") if answer.strip() else ():
             key, code = element.findtext("Key") or "", element.findtext("Code") or ""
             fault = faults.Fault(_STATUS.get(code, 400), code, element.findtext("Message") or "", "", {})
-            error = faults.error_of(fault, "delete", key, self._client.endpoint)
-            if isinstance(error, faults.NoBucket) or not isinstance(error, Again | NotFound):
-                raise error
-            if isinstance(error, Again):
-                again[key] = error
-        return again
+            yield key, faults.error_of(fault, "delete", key, self._client.endpoint)
 
     def stale_uploads(self, folder: str, older_than: float) -> Iterator[OpenUpload]:
         """Multipart uploads below the folder that were begun before that time (epoch seconds, the store's clock)."""

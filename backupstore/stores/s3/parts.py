@@ -19,10 +19,12 @@ from functools import partial
 from backupstore.errors import BackupError, Corrupt, NotFound, Retryable
 from backupstore.ports import Source, StoredObject
 from backupstore.stores.answers import taken, wrong_size
+from backupstore.stores.http.client import Answer
+from backupstore.stores.http.faults import DAMAGED_TRIES, Unmet, damaged_on_the_way
 from backupstore.stores.http.memory import Memory, Share
 from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import faults
-from backupstore.stores.s3.client import Answer, Ask, Client
+from backupstore.stores.s3.client import Ask, Client
 from backupstore.stores.s3.documents import SentPart, completion, parse, upload_id_of
 from backupstore.stores.s3.integrity import CRC_HEADER, Body, crc64, crc_text, has_keyed_etag
 from backupstore.stores.s3.options import Storing
@@ -72,7 +74,7 @@ class PartsUpload:
             try:
                 self._id = upload_id_of(answer.body)
             except Corrupt as error:
-                raise Again(error, most=faults.DAMAGED_TRIES) from error
+                raise Again(error, most=DAMAGED_TRIES) from error
             return answer
 
         answer = self._client.run(attempt)
@@ -164,7 +166,7 @@ class PartsUpload:
             careful, failed = failed, True
             answer = self._client.once(replace(ask, careful=careful))
             if self._client.integrity.differs(answer.headers, body):
-                raise Again(faults.damaged_on_the_way("upload", self._key), most=faults.DAMAGED_TRIES)
+                raise Again(damaged_on_the_way("upload", self._key), most=DAMAGED_TRIES)
             return SentPart(number, answer.etag, body.size, body.crc if self._with_crc else None)
 
         return self._client.run(attempt)
@@ -184,10 +186,10 @@ class PartsUpload:
             except Again as again:
                 unsure = unsure or again.unsure
                 raise
-            except (faults.Unmet, faults.NoUpload) as error:
+            except (Unmet, faults.NoUpload) as error:
                 if unsure and (ours := self._completed(size, parts)):
                     return ours
-                raise (taken("upload", self._key) if isinstance(error, faults.Unmet) else error) from error
+                raise (taken("upload", self._key) if isinstance(error, Unmet) else error) from error
             return self._completed_by(answer, size, parts)
 
         return self._client.run(attempt)
@@ -207,7 +209,7 @@ class PartsUpload:
         if ours := self._completed(size, parts):
             return ours
         if is_it is False:
-            raise faults.damaged_on_the_way("upload", self._key)
+            raise damaged_on_the_way("upload", self._key)
         return written_of(self._key, size, answer.headers, etag)
 
     def _completed(self, size: int, parts: Sequence[SentPart]) -> StoredObject | None:

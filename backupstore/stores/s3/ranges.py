@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from backupstore.errors import Retryable
+from backupstore.stores.http.faults import Unmet, damaged_on_the_way
 from backupstore.stores.http.head import Head
 from backupstore.stores.http.retry import Again
-from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Ask
+from backupstore.stores.s3.documents import REPORT
 from backupstore.stores.s3.integrity import Expected
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.reading import reading_headers
@@ -56,12 +57,12 @@ class Range:
         if start != self.start + self.got or last >= self.stop or total < 0:
             raise Retryable(
                 f"fetch {self.key}: the store answered with another range",
-                hint="This server does not speak S3 as it should: please report which one it is.",
+                hint=REPORT,
                 operation="fetch",
                 key=self.key,
             )
         if self.etag and etag != self.etag:
-            raise faults.Unmet(f"fetch {self.key}: another ETag", operation="fetch", key=self.key)
+            raise Unmet(f"fetch {self.key}: another ETag", operation="fetch", key=self.key)
         self.stop = min(self.stop, total)
         self.headers, self.etag, self.total = head.headers, etag, total
 
@@ -76,4 +77,4 @@ def check(operation: str, key: str, headers: Mapping[str, str], pieces: Iterable
     expected = Expected(headers)
     expected.take(pieces)
     if not expected.is_met():
-        raise Again(faults.damaged_on_the_way(operation, key), most=_DAMAGED_TRIES)
+        raise Again(damaged_on_the_way(operation, key), most=_DAMAGED_TRIES)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from backupstore.ports import StoredObject
-from backupstore.stores.s3.client import Answer, Ask
-from backupstore.stores.s3.documents import http_time
+from backupstore.stores.http.client import Answer
+from backupstore.stores.http.times import http_time
+from backupstore.stores.s3.client import Ask
 from backupstore.stores.s3.integrity import has_keyed_etag
 from backupstore.stores.s3.options import Storing
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from backupstore.errors import NotFound
 from backupstore.ports import Clock, Document, Folder, Sink, Source, StoredObject
 from backupstore.stores.answers import changed, taken
+from backupstore.stores.http.faults import NoBucket, Unmet
+from backupstore.stores.http.listing import folder_of, objects_of
 from backupstore.stores.http.pool import Wire
-from backupstore.stores.http.retry import Patience, Retrying
 from backupstore.stores.keys import check_folder, check_key
-from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Client
 from backupstore.stores.s3.credentials import KeySource
 from backupstore.stores.s3.downloads import Downloads
@@ -27,7 +26,7 @@ from backupstore.stores.s3.uploads import NEW, Uploads
 class S3Store:
     """One bucket. Everything it needs is given: where it is, whose keys, the clock, how to connect, how to store."""
 
-    def __init__(  # noqa: PLR0913 -- one for each thing that the settings say, all but the first three with defaults
+    def __init__(
         self,
         endpoint: Endpoint,
         keys: KeySource,
@@ -35,14 +34,10 @@ class S3Store:
         *,
         wire: Wire | None = None,
         storing: Storing | None = None,
-        patience: Patience | None = None,
-        chance: Callable[[], float] = random.random,
     ) -> None:
-        self._storing = storing or Storing()
         self._clock = clock
-        self._client = Client(
-            endpoint, keys, clock, wire=wire or Wire(), retrying=Retrying(clock, patience or Patience(), chance)
-        )
+        self._storing = storing or Storing()
+        self._client = Client(endpoint, keys, clock, wire=wire or Wire())
         self._uploads = Uploads(self._client, self._storing)
         self._downloads = Downloads(self._client, self._storing)
         self._listing = Listing(self._client)
@@ -71,16 +66,16 @@ class S3Store:
         """Write a small object that is not there yet."""
         try:
             return self._uploads.put("create", check_key(key, "create"), Body([body]), NEW)
-        except faults.Unmet as error:
+        except Unmet as error:
             raise taken("create", key) from error
 
     def replace(self, key: str, body: bytes, version: str) -> StoredObject:
         """Write over the version that ``read`` gave."""
         try:
             return self._uploads.put("replace", check_key(key, "replace"), Body([body]), {"if-match": f'"{version}"'})
-        except faults.NoBucket:
+        except NoBucket:
             raise
-        except (faults.Unmet, NotFound) as error:
+        except (Unmet, NotFound) as error:
             raise changed(key) from error
 
     def put(self, key: str, body: bytes) -> StoredObject:
@@ -91,22 +86,17 @@ class S3Store:
         """Create an object of any size."""
         try:
             return self._uploads.upload(check_key(key, "upload"), source)
-        except faults.Unmet as error:
+        except Unmet as error:
             raise taken("upload", key) from error
 
     def list(self, folder: str) -> Iterator[StoredObject]:
         """Every object below the folder, sorted by key, a page at a time."""
         check_folder(folder, "list")
-        return (stored for page in self._listing.pages("list", folder) for stored in page.objects)
+        return objects_of(self._listing.pages("list", folder))
 
     def entries(self, folder: str) -> Folder:
         """One level only."""
-        folders: list[str] = []
-        objects: list[StoredObject] = []
-        for page in self._listing.pages("entries", check_folder(folder, "entries"), one_level=True):
-            folders += page.folders
-            objects += page.objects
-        return Folder(tuple(folders), tuple(objects))
+        return folder_of(self._listing.pages("entries", check_folder(folder, "entries"), one_level=True))
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete exactly these keys, a thousand by a request."""

@@ -12,7 +12,8 @@ from contextlib import suppress
 from backupstore.errors import Denied, NotFound
 from backupstore.ports import Source, StoredObject
 from backupstore.stores.answers import taken, wrong_size
-from backupstore.stores.http.memory import Memory, Share
+from backupstore.stores.http.faults import Unmet, damaged_on_the_way
+from backupstore.stores.http.memory import SMALL, Memory, Share
 from backupstore.stores.http.retry import Again
 from backupstore.stores.s3 import faults
 from backupstore.stores.s3.client import Ask, Client
@@ -24,7 +25,6 @@ from backupstore.stores.s3.reading import head_of, stored_of, written_of
 NEW = {"if-none-match": "*"}
 
 _STARTS = 3
-_SMALL = 256 << 10  # not worth counting
 
 
 class Uploads:
@@ -52,7 +52,7 @@ class Uploads:
             except Again as again:
                 unsure = unsure or again.unsure
                 raise
-            except faults.Unmet:
+            except Unmet:
                 if unsure and (ours := self._found(operation, key, body)):
                     return ours
                 raise
@@ -60,7 +60,7 @@ class Uploads:
             if integrity.differs(answer.headers, body):
                 if ours := self._found(operation, key, body):
                     return ours
-                raise faults.damaged_on_the_way(operation, key)
+                raise damaged_on_the_way(operation, key)
             return written_of(key, body.size, answer.headers)
 
         return self._client.run(attempt)
@@ -69,7 +69,7 @@ class Uploads:
         """Create an object of any size. Conflict when there is one."""
         if source.size < min(self._storing.threshold, self._storing.memory):
             with Share(self._memory) as share:
-                if source.size > _SMALL:
+                if source.size > SMALL:
                     share.take(source.size)
                 return self.put("upload", key, _collected(key, source), NEW)
         for start in range(_STARTS):

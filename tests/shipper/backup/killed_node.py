@@ -15,7 +15,8 @@ from pathlib import Path
 from backupstore.clock import SystemClock
 from backupstore.core.documents import Mode
 from backupstore.settings import Settings, load
-from backupstore.stores.s3.client import Answer, Ask, Client, Taker
+from backupstore.stores.http.client import Answer, Taker
+from backupstore.stores.s3.client import Ask, Client
 from backupstore.stores.s3.signing import query_string
 from backupstore.stores.s3.store import S3Store
 from backupstore.wiring import layout_of, open_store

@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ class RecordedWiring(NodeWiring):
 
 
 def _opened(patience: Patience, /, *arguments: Any, **named: Any) -> S3Store:  # noqa: ANN401 # whatever a store is given
-    return S3Store(*arguments, **{**named, "patience": patience})
+    return S3Store(*arguments, **{**named, "wire": replace(named["wire"], patience=patience)})
 
 
 def _nap(_: SystemClock, seconds: float) -> None:
