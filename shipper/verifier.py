@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -22,17 +22,13 @@ from backupstore.core.layout import Layout
 from backupstore.core.verification import WARNING
 from backupstore.errors import BackupError, NotFound, Retryable
 from backupstore.operations.findings import write_findings
-from backupstore.operations.verify import Verified, sweep_findings
+from backupstore.operations.verify import Verified, sweep_findings, verify
 from backupstore.operations.verify_node import Wanted
 from backupstore.ports import Clock, ObjectStore
-from shipper.verifying import verify_in_threads
+from shipper.in_threads import Ended, hands
 
 _log = logging.getLogger("medusa-shipper")
 _WORKERS = 8
-
-
-class _Ended(Exception):
-    """The process ends."""
 
 
 class _Work(NamedTuple):
@@ -121,27 +117,28 @@ class Verifier:
         return {(level, name) for (of, level, name), at in taken.items() if of == prefix and now - at < self.interval}
 
     def _run(self) -> None:
-        with suppress(_Ended):
+        with suppress(Ended):
             while True:
                 self._do(self._queue.get())
 
     def _keep_on(self) -> None:
         if self._ending.is_set():
-            raise _Ended
+            raise Ended
 
     def _do(self, work: _Work) -> None:
         if work.round != self._round:
             return
         layout, now = Layout(work.prefix), self.clock.now()
-        wanted = replace(work.wanted, keep_on=self._keep_on)
         try:
-            for verified in verify_in_threads(self.store, layout, work.names, wanted, workers=_WORKERS):
+            with hands(self.store, _WORKERS, self._keep_on) as held:
+                found = verify(held.store, layout, work.names, work.wanted, held.each)
+            for verified in found:
                 _tell(verified)
                 self._done.put(_Result(work.prefix, verified.findings(now=now, revision=self.revision()), work.round))
-            if wanted.level == "structure":
+            if work.wanted.level == "structure":
                 sweep_findings(self.store, layout, set(work.names), before=now - self.interval)
         except BackupError as error:
-            self._failed(work.prefix, wanted.level, work.names, error)
+            self._failed(work.prefix, work.wanted.level, work.names, error)
 
     def _failed(self, prefix: str, level: Level, names: Iterable[str], error: BackupError) -> None:
         # Of a bucket that is not there the loop tells.

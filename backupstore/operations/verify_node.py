@@ -8,7 +8,7 @@ have flipped on its way.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -40,13 +40,9 @@ from backupstore.core.verification import (
 from backupstore.errors import BackupError, Corrupt, NotFound, OutOfTime, Retryable
 from backupstore.operations.documents import stream_manifest
 from backupstore.operations.inventory import Component, Inventory
-from backupstore.ports import ObjectStore, StoredObject
+from backupstore.ports import ObjectStore
 
 _TEXT_LIMIT = 1 << 16
-
-
-def _go_on() -> None:
-    """Nothing ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +50,7 @@ class Wanted:
     """How closely to look. ``checksums``: ask for each object by itself; ``part_size``: of what stock sent in parts, bytes.
 
     ``piece``: only these SSTables are looked at, and what concerns no SSTable by the first piece. ``hands_back``: a store
-    that does not answer is told as an error, so that somebody tries again, and not as a finding. ``keep_on`` is called every
-    now and then; what it raises ends everything.
+    that does not answer is told as an error, so that somebody tries again, and not as a finding.
     """
 
     level: Level = "listing"
@@ -64,7 +59,6 @@ class Wanted:
     part_size: int = 50 << 20
     piece: Piece = WHOLE
     hands_back: bool = False
-    keep_on: Callable[[], None] = _go_on
 
     @property
     def reads(self) -> bool:
@@ -141,17 +135,11 @@ class Look:
 
         stream_manifest(self.store, self.layout, self.node, self.backup, take)
         for folder in sorted(folders):
-            self.inventory.take(folder, self._listing)
-
-    def _listing(self, folder: str) -> Iterator[StoredObject]:
-        for stored in self.store.list(folder):
-            self.wanted.keep_on()
-            yield stored
+            self.inventory.take(folder, self.store.list)
 
     def sstables(self) -> None:
         """Look at each SSTable."""
         for components in self.inventory.sstables():
-            self.wanted.keep_on()
             self._marked += sum(bool(component.entry.corrupt) for component in components)
             name = sstable_name(_data_key(self.node, components[0]))
             if not self.wanted.piece.takes(name):
@@ -243,7 +231,6 @@ class Look:
 
         def sink(piece: bytes) -> None:
             nonlocal crc32
-            self.wanted.keep_on()
             check.take(piece)
             self.tally.read += len(piece)
             if keep is not None:

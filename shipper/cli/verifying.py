@@ -29,14 +29,14 @@ from backupstore.core.verification import (
 )
 from backupstore.errors import BackupError, Corrupt, NotFound
 from backupstore.operations.findings import LEVELS, write_findings
-from backupstore.operations.verify import Verified
+from backupstore.operations.verify import Verified, verify
 from backupstore.operations.verify_node import Wanted
 from backupstore.wiring import check_bucket
 from shipper.cli.alike import alike
 from shipper.cli.console import out, out_json
 from shipper.cli.logs import log
 from shipper.cli.options import Globals
-from shipper.verifying import verify_in_threads
+from shipper.in_threads import hands
 
 _DAY = 86_400.0
 _SHOWN = 20
@@ -60,8 +60,8 @@ def run_verify(chosen: Globals, name: str, flags: Flags, *, output: str) -> None
     now = chosen.clock.now()
     wanted = Wanted(flags.level, flags.checksums, _subset(flags, now), chosen.settings.storage.multipart_chunksize)
     check_bucket(chosen.store)
-    workers = chosen.settings.storage.concurrent_transfers
-    found = verify_in_threads(chosen.store, chosen.layout, [name], wanted, workers=workers)
+    with hands(chosen.store, chosen.settings.storage.concurrent_transfers) as held:
+        found = verify(held.store, chosen.layout, [name], wanted, held.each)
     if not found:
         if output == "json":
             out_json({})

@@ -433,14 +433,3 @@ def test_what_is_put_down_can_be_read_again(ring: Ring) -> None:
     assert key == "p/index/findings/b/structure.json"
     assert read_findings(ring.store, ring.layout, "b", "structure") == findings
     assert isinstance(findings, Findings)
-
-
-def test_it_can_be_ended_at_any_time(ring: Ring) -> None:
-    class Enough(Exception):
-        pass
-
-    def stop() -> None:
-        raise Enough
-
-    with pytest.raises(Enough):
-        look(ring, keep_on=stop)
