@@ -22,7 +22,6 @@ from backupstore.clock import SystemClock
 from backupstore.errors import Corrupt
 from backupstore.lambda_function import Telling, seconds_left, work_queue
 from backupstore.metrics.cloudwatch import CloudWatch
-from backupstore.ports import WorkQueue
 from backupstore.settings import load
 from backupstore.wiring import open_store
 from functions.purge.host import Host
@@ -67,14 +66,8 @@ def _host() -> Host:
         settings=settings,
         store=open_store(settings, patient=False),
         clock=SystemClock(),
-        queue=_queue,
+        queue=cache(lambda: work_queue(os.environ)),
         log=_logger,
         metrics=CloudWatch(os.environ, _logger.warning),
         count=_count,
     )
-
-
-@cache
-def _queue() -> WorkQueue:
-    """Where work goes; opened when there is some."""
-    return work_queue(os.environ)

@@ -16,7 +16,6 @@ from backupstore.clock import SystemClock
 from backupstore.core.cloud_events import Timer, pushed_of, timer_of
 from backupstore.google_function import counter, function_logger, time_limit, work_topic
 from backupstore.metrics.cloud_monitoring import CloudMonitoring
-from backupstore.ports import WorkQueue
 from backupstore.queues.pubsub import PubSubQueue
 from backupstore.settings import load
 from backupstore.wiring import open_store
@@ -44,14 +43,8 @@ def _host() -> Host:
         settings=settings,
         store=open_store(settings, patient=False),
         clock=clock,
-        queue=_queue,
+        queue=cache(lambda: PubSubQueue(work_topic(os.environ))),
         log=_logger,
         metrics=CloudMonitoring(clock, _logger.warning),
         count=counter(_logger),
     )
-
-
-@cache
-def _queue() -> WorkQueue:
-    """Where work goes; opened when there is some."""
-    return PubSubQueue(work_topic(os.environ))

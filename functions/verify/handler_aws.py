@@ -21,7 +21,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from backupstore.clock import SystemClock
 from backupstore.errors import Corrupt
 from backupstore.lambda_function import Telling, seconds_left, work_queue
-from backupstore.ports import WorkQueue
 from backupstore.settings import load
 from backupstore.wiring import open_store
 from functions.verify.host import Host
@@ -69,10 +68,11 @@ def _host() -> Host:
     """Kept from one invocation to the next with its connections. Its own retries are few: Lambda and SQS have theirs."""
     settings = load(None, os.environ).settings
     store = open_store(settings, patient=False)
-    return Host(settings=settings, store=store, clock=SystemClock(), queue=_queue, log=_logger, count=_count)
-
-
-@cache
-def _queue() -> WorkQueue:
-    """Where work goes; opened when there is some."""
-    return work_queue(os.environ)
+    return Host(
+        settings=settings,
+        store=store,
+        clock=SystemClock(),
+        queue=cache(lambda: work_queue(os.environ)),
+        log=_logger,
+        count=_count,
+    )

@@ -16,7 +16,6 @@ from flask import request
 from backupstore.clock import SystemClock
 from backupstore.core.cloud_events import Timer, attempt_of, pushed_of, timer_of
 from backupstore.google_function import counter, function_logger, time_limit, work_topic
-from backupstore.ports import WorkQueue
 from backupstore.queues.pubsub import PubSubQueue
 from backupstore.settings import load
 from backupstore.wiring import open_store
@@ -45,13 +44,7 @@ def _host() -> Host:
         settings=settings,
         store=open_store(settings, patient=False),
         clock=SystemClock(),
-        queue=_queue,
+        queue=cache(lambda: PubSubQueue(work_topic(os.environ))),
         log=_logger,
         count=counter(_logger),
     )
-
-
-@cache
-def _queue() -> WorkQueue:
-    """Where work goes; opened when there is some."""
-    return PubSubQueue(work_topic(os.environ))
