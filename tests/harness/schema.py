@@ -25,7 +25,6 @@ from tests.harness import driver
 from tests.harness.config import ClusterConfig
 from tests.harness.driver import Session
 
-KEYSPACES = ("MixedCase", "shop")
 # Base tables and views, as `reading.read_all` names them.
 TABLES = (
     '"MixedCase"."Tab"',

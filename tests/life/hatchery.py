@@ -19,9 +19,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from shipper.__main__ import run
 from shipper.cassandra import cql
 from shipper.cli import backing_up, holding, purging, reading, restoring, serving, verifying
+from tests.forked import play
 from tests.shipper.cli.program import Done
 
 _PRELOADED = (backing_up, cql, holding, purging, reading, restoring, serving, verifying)
@@ -77,27 +77,12 @@ def hatchery(folder: Path) -> Iterator[Hatchery]:
             process.wait()
 
 
-def _play(order: dict[str, Any]) -> int:
-    for number, path, flags in (
-        (0, os.devnull, os.O_RDONLY),
-        (1, order["out"], os.O_WRONLY | os.O_CREAT),
-        (2, order["err"], os.O_WRONLY | os.O_CREAT),
-    ):
-        os.dup2(os.open(path, flags, 0o600), number)
-    sys.argv = ["medusa-shipper", *order["arguments"]]
-    try:
-        return run()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-
-
 def _attend(order: dict[str, Any]) -> None:
     """One process to run the command, and this one to see how it ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if not child:
-        os._exit(_play(order))
+        os._exit(play(order["arguments"], out=order["out"], err=order["err"]))
     _, status = os.waitpid(child, 0)
     os.write(1, f"{order['number']} {os.waitstatus_to_exitcode(status)}\n".encode())
 

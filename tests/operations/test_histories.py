@@ -6,24 +6,23 @@ out one precaution each, and each of them is caught.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 import pytest
 
-from backupstore.core.documents import ClusterBackup, Head
 from backupstore.core.events import Subject
 from backupstore.core.key_parsing import parse_in
 from backupstore.core.keys import MetaKey
 from backupstore.errors import NotFound, Retryable
 from backupstore.operations import backups, head, markers
 from backupstore.operations import index as indexing
-from backupstore.operations.passes import Indexing, Stored, until_quiet
+from backupstore.operations.passes import Indexing
 from backupstore.ports import Document, ObjectStore, StoredObject
 from tests.interleaving import Around
 from tests.operations.histories import LAYOUT, Index, Weather, derived, differences, play, rebuilt, reconciled, seeds
 from tests.operations.lives import World
+from tests.operations.one_pass import one_pass_only
 
 CALM = Weather()
 STORMY = Weather(lost=0.3, again=0.3, faults=0.02, markers=True)
@@ -161,35 +160,15 @@ def no_head_without_a_changed_document(patch: pytest.MonkeyPatch) -> Index:
     return indexing.index
 
 
-def one_pass_only(patch: pytest.MonkeyPatch) -> Index:
-    """No second look after a write, at schema.cql or anything else; only a lost race is run again."""
-    lost = threading.local()
-    swap = Indexing.swap
-
-    def noting(
-        at: Indexing, key: str, document: ClusterBackup | Head, over: Stored[ClusterBackup] | Stored[Head]
-    ) -> bool:
-        won: bool = swap(at, key, document, over)  # type: ignore[misc] # both are of the same one of the two kinds
-        lost.race = not won
-        return won
-
-    def once(look: Callable[[], bool], _key: str) -> None:
-        lost.race = True
-        while lost.race:
-            lost.race = False
-            look()
-
-    patch.setattr(Indexing, "swap", noting)
-    for module in (backups, head, markers):
-        patch.setattr(module, "until_quiet", once)
+def one_pass(patch: pytest.MonkeyPatch) -> Index:
+    """No second look after a write, at schema.cql or anything else."""
+    one_pass_only(patch, backups, head, markers)
     return indexing.index
 
 
 def no_second_look_at_rows(patch: pytest.MonkeyPatch) -> Index:
     """The schema is not read again after rows were written; head and markers are as they should be."""
-    one_pass_only(patch)
-    for module in (head, markers):
-        patch.setattr(module, "until_quiet", until_quiet)
+    one_pass_only(patch, backups)
     return indexing.index
 
 
@@ -197,7 +176,7 @@ MUTANTS = [
     truth_before_the_document,
     no_compare_and_swap,
     no_head_without_a_changed_document,
-    one_pass_only,
+    one_pass,
     no_second_look_at_rows,
 ]
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from backupstore.core.documents import ClusterBackup, Head
 from backupstore.core.key_parsing import data_key
 from backupstore.core.ring_chain import Chain
 from backupstore.core.verification import UNCHECKED, Tally
 from backupstore.operations import backups, opening, planning, purging
 from backupstore.operations.deletion import Deletion, Sized
 from backupstore.operations.lookout import Lookout
-from backupstore.operations.passes import Indexing, Stored
+from tests.operations.one_pass import one_pass_only
 from tests.simulation.world import World
 
 Patch = pytest.MonkeyPatch
@@ -71,22 +68,7 @@ def nodes_listed_without_slash(patch: Patch) -> None:
 
 def schema_not_read_again(patch: Patch) -> None:
     """The indexer does not look again after it has written rows; only a lost race is run again."""
-    lost = threading.local()
-    swap = Indexing.swap
-
-    def noting(at: Indexing, key: str, document: Any, over: Stored[ClusterBackup] | Stored[Head]) -> bool:  # noqa: ANN401
-        won: bool = swap(at, key, document, over)
-        lost.race = not won
-        return won
-
-    def once(look: Callable[[], bool], _key: str) -> None:
-        lost.race = True
-        while lost.race:
-            lost.race = False
-            look()
-
-    patch.setattr(Indexing, "swap", noting)
-    patch.setattr(backups, "until_quiet", once)
+    one_pass_only(patch, backups)
 
 
 def what_was_not_checked_is_good(patch: Patch) -> None:

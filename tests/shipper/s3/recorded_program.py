@@ -22,10 +22,10 @@ from backupstore.clock import SystemClock
 from backupstore.stores.http.retry import Patience
 from backupstore.stores.s3 import configured
 from backupstore.stores.s3.store import S3Store
-from shipper.__main__ import run
 from shipper.cli import backing_up, downloading, reading, restoring, serving
 from shipper.restore.port import Directories
 from shipper.wiring import NodeWiring
+from tests import forked
 from tests.shipper.restore.fake import Node, Peers, Service
 
 _MOST_SLEEP = 0.002
@@ -73,19 +73,11 @@ def _nap(_: SystemClock, seconds: float) -> None:
 
 def play(order: dict[str, Any]) -> int:
     """Carry an order out; the exit code."""
-    for number, name in ((1, "out"), (2, "err")):
-        handle = os.open(order[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(handle, number)
     RecordedWiring.base = Path(order["node"])
     vars(backing_up)["NodeWiring"] = vars(restoring)["NodeWiring"] = RecordedWiring
     vars(configured)["S3Store"] = partial(_opened, Patience(seconds=order["patience"], least=3))
     SystemClock.sleep = _nap  # type: ignore[method-assign,assignment]  # in this process alone
-    sys.argv = ["medusa-shipper", *order["arguments"]]
-    try:
-        return run()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+    return forked.play(order["arguments"], out=order["out"], err=order["err"])
 
 
 def main() -> None:
