@@ -5,22 +5,27 @@ The driver ships no types, so of this package only this module and `loading` imp
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
-from cassandra import ConsistencyLevel
+from cassandra import ConsistencyLevel, OperationTimedOut
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, ExecutionProfile, NoHostAvailable
 from cassandra.cluster import Cluster as Driver
-from cassandra.policies import ConstantReconnectionPolicy, WhiteListRoundRobinPolicy
+from cassandra.policies import ConstantReconnectionPolicy, HostDistance, WhiteListRoundRobinPolicy
+from cassandra.query import SimpleStatement
 
 from tests.harness.config import SUPERUSER, ClusterConfig
+from tests.harness.errors import HarnessError
 
 Consistency = Literal["ONE", "LOCAL_ONE", "QUORUM", "LOCAL_QUORUM", "ALL"]
 Login = tuple[str, str] | None
 
 _TIMEOUT = 60.0
+_AGREEMENT = 180.0
+_SILENCE = 20.0
 
 
 class Result(Protocol):
@@ -82,7 +87,8 @@ def session(contacts: Sequence[str], consistency: Consistency, user: Login) -> I
 def define(session: Session, statements: Iterable[str]) -> None:
     """Run statements that change the schema, through one node, and wait for the others at the end.
 
-    To wait after each statement, as the driver does, costs a round of gossip, a second, each time.
+    To wait after each statement, as the driver does, costs a round of gossip, a second, each time. All nodes are asked: one
+    that has not heard of the change yet would find all others agreed on the schema before, as the driver's own wait does.
     """
     driver, host = session.cluster, next(iter(session.get_pool_state()))
     usual, driver.max_schema_agreement_wait = driver.max_schema_agreement_wait, 0
@@ -91,7 +97,32 @@ def define(session: Session, statements: Iterable[str]) -> None:
             session.execute(statement, host=host)
     finally:
         driver.max_schema_agreement_wait = usual
+    _wait_until_agreed(session)
     driver.refresh_schema_metadata(max_schema_agreement_wait=60)
+
+
+def _wait_until_agreed(session: Session) -> None:
+    """Until the schema of all nodes has one version; those that are down, or seem so for long, are left out."""
+    driver, began = session.cluster, time.monotonic()
+    while time.monotonic() < began + _AGREEMENT:
+        hosts = driver.metadata.all_hosts()
+        asked = (host for host in hosts if driver.profile_manager.distance(host) != HostDistance.IGNORED)
+        versions = {_schema_version(session, host) for host in asked}
+        if time.monotonic() > began + _SILENCE:
+            versions.discard(None)
+        if len(versions) == 1 and None not in versions:
+            return
+        time.sleep(0.2)
+    raise HarnessError("the nodes do not agree on their schema")
+
+
+def _schema_version(session: Session, host: object) -> object:
+    """None when the node cannot be asked."""
+    query = SimpleStatement("SELECT schema_version FROM system.local", consistency_level=ConsistencyLevel.ONE)
+    try:
+        return session.execute(query, host=host).one()[0]
+    except (NoHostAvailable, OperationTimedOut):
+        return None
 
 
 def accepts(ip: str, user: Login) -> bool:

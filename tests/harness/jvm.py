@@ -84,6 +84,9 @@ def server_arguments(config: ClusterConfig, directory: Path, jmx_port: int) -> l
         "cassandra.gossip_settle_min_wait_ms": 0,
         "cassandra.gossip_settle_interval_ms": 200,
         "cassandra.consistent.rangemovement": "false",
+        # Whoever has missed a change of the schema, as happens on a busy machine, asks for it at once, not after a minute.
+        "cassandra.migration_delay_ms": 1000,
+        "cassandra.schema_pull_interval_ms": 5000,
         "cassandra.superuser_setup_delay_ms": 1000 if config.auth else 0,
         "cassandra.shutdown_announce_in_ms": 200 if config.nodes > 1 else 0,
         # Who may log in is known to all, not to one node alone.

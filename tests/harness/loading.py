@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
+from cassandra import ReadFailure
 from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.util import uuid_from_time
 
@@ -71,14 +72,22 @@ def _write(session: Session, statement: str, rows: Iterable[_Row]) -> None:
 
 
 def _wait_view(session: Session, seconds: float = 60) -> None:
-    """A view is written after its table has answered, by another node perhaps."""
+    """A view is written after its table has answered, by another node perhaps.
+
+    A node that is slow to learn of the newest table refuses reads, although its schema has the version of the others.
+    """
     deadline = time.monotonic() + seconds
     while True:
-        orders, by_kind = ({tuple(row) for row in session.execute(query)} for query in _VIEW_AND_TABLE)
-        if orders == by_kind:
-            return
+        try:
+            orders, by_kind = ({tuple(row) for row in session.execute(query)} for query in _VIEW_AND_TABLE)
+        except ReadFailure as refused:
+            why = str(refused)
+        else:
+            if orders == by_kind:
+                return
+            why = f"they differ by {len(orders ^ by_kind)} rows"
         if time.monotonic() > deadline:
-            raise HarnessError(f"the view orders_by_kind differs from its table by {len(orders ^ by_kind)} rows")
+            raise HarnessError(f"the view orders_by_kind is not level with its table: {why}")
         time.sleep(0.1)
 
 
