@@ -98,7 +98,7 @@ def define(session: Session, statements: Iterable[str]) -> None:
     finally:
         driver.max_schema_agreement_wait = usual
     _wait_until_agreed(session)
-    driver.refresh_schema_metadata(max_schema_agreement_wait=60)
+    driver.refresh_schema_metadata(max_schema_agreement_wait=0)
 
 
 def _wait_until_agreed(session: Session) -> None:
