@@ -54,25 +54,28 @@ def completion(nodes: Mapping[str, NodeFact], rings: Mapping[str, Ring]) -> Comp
     )
 
 
-def _expected(live: Mapping[str, NodeFact], rings: Mapping[str, Ring]) -> tuple[set[str], set[str]]:
-    """The expected nodes, and those of them whose datacenter is unknown."""
-    first: dict[str, Ring] = {}
-    lost = set()
-    for name, fact in sorted(live.items(), key=lambda item: (item[1].started, item[0])):
-        ring = rings.get(fact.ring or "", {})
-        dc = _datacenter(name, ring)
-        if dc is None:
-            lost.add(name)
-        else:
-            first.setdefault(dc, ring)
-    expected = {name for ring in first.values() for name in ring}
-    unknown = lost - expected
-    return expected | unknown, unknown
+def first_nodes(nodes: Mapping[str, NodeFact], rings: Mapping[str, Ring]) -> dict[str, str]:
+    """Datacenter → the node whose ring says which nodes are expected there: the one that started first."""
+    first: dict[str, str] = {}
+    live = ((fact.started, name, fact) for name, fact in nodes.items() if not fact.abandoned)
+    for _, name, fact in sorted(live, key=lambda one: one[:2]):
+        dc = datacenter_of(name, rings.get(fact.ring or "", {}))
+        if dc is not None:
+            first.setdefault(dc, name)
+    return first
 
 
-def _datacenter(name: str, ring: Ring) -> str | None:
+def datacenter_of(name: str, ring: Ring) -> str | None:
     """Where the writer of this ring stands: a ring holds one datacenter, even one that does not name its writer."""
     if name in ring:
         return ring[name].dc
     dcs = {place.dc for place in ring.values()}
     return dcs.pop() if len(dcs) == 1 else None
+
+
+def _expected(live: Mapping[str, NodeFact], rings: Mapping[str, Ring]) -> tuple[set[str], set[str]]:
+    """The expected nodes, and those of them whose datacenter is unknown."""
+    of = {name: rings.get(fact.ring or "", {}) for name, fact in live.items()}
+    expected = {member for name in first_nodes(live, rings).values() for member in of[name]}
+    unknown = {name for name, ring in of.items() if datacenter_of(name, ring) is None} - expected
+    return expected | unknown, unknown

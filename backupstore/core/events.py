@@ -1,4 +1,4 @@
-"""What a bucket, a directory or a timer tells us, in one shape; and which node backups to look at because of it.
+"""What a bucket, a directory or a timer tells us, in one shape; and which node backups, or jobs, to look at because of it.
 
 An event is a hint: it may come late, twice, out of order or never, and anybody who can write a key can cause one. So
 nothing but the key is used, and only to learn *where to look*: no size, no ETag, no sequencer, each of which some sender
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from backupstore.core.key_parsing import parse
+from backupstore.core.key_parsing import job_key, parse
 from backupstore.core.keys import AnnouncedKey, MetaKey, OwnKey, RowKey
 from backupstore.core.layout import NODE_DATA_FOLDERS
 
@@ -48,6 +48,15 @@ def subjects(events: Iterable[ObjectEvent]) -> frozenset[Subject]:
     return frozenset(subject for subject in found if subject is not None)
 
 
+def clusters_with_news(events: Iterable[ObjectEvent]) -> frozenset[str]:
+    """The prefixes of the clusters about whose jobs an operator or a node has said something.
+
+    What a coordinator itself writes is no news: it would look because it has looked, without an end.
+    """
+    found = (_cluster_with_news(event.key) for event in events if event.kind == "created")
+    return frozenset(prefix for prefix in found if prefix is not None)
+
+
 def from_directory(path: str, kind: Kind) -> ObjectEvent:
     """A change of a file; ``path`` is relative to the bucket's directory, with slashes."""
     return ObjectEvent(kind, path.removeprefix("./"))
@@ -67,6 +76,13 @@ def _subject(key: str) -> Subject | None:
     if NODE_DATA_FOLDERS & {subject.node, subject.backup} or not all(_is_storable(name) for name in subject):
         return None
     return subject
+
+
+def _cluster_with_news(key: str) -> str | None:
+    parsed = parse(key)
+    if parsed is None or job_key(parsed.key) is None or not _is_storable(parsed.prefix):
+        return None
+    return parsed.prefix
 
 
 def _is_storable(name: str) -> bool:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 
 from backupstore.core import names
-from backupstore.core.keys import AnnouncedKey, DataKey, Key, LatestKey, MetaKey, OwnKey, Parsed, RowKey
+from backupstore.core.job_ids import is_job_id
+from backupstore.core.keys import AnnouncedKey, DataKey, JobKey, Key, LatestKey, MetaKey, OwnKey, Parsed, RowKey
 from backupstore.core.layout import ANNOUNCED, NO_PREFIX, NODE_DATA_FOLDERS, OWN_AREAS, Layout
 
 _ROW = re.compile(r"(tokenmap|schema|manifest)_(.+)\.(?:json|cql)|(differential|incremental)_(.+)")
+_STATE = re.compile(r"([1-9][0-9]{0,8})-([1-9][0-9]{0,8})\.json")
 _STAMP = re.compile(r"(started|finished)_(.+)_(0|[1-9][0-9]{0,11})\.timestamp")
 
 
@@ -67,6 +69,21 @@ def data_key(layout: Layout, key: str) -> DataKey | None:
         and (parsed.index is None or names.is_index_folder(parsed.index))
     )
     return parsed if good else None
+
+
+def job_key(key: Key) -> JobKey | None:
+    """What a key below ``index/jobs/`` says to a coordinator. None for all that coordinators write themselves."""
+    if not isinstance(key, OwnKey) or key.area != "jobs":
+        return None
+    found: JobKey | None = None
+    match key.rest.split("/"):
+        case ["requests", job, "request.json"]:
+            found = JobKey("request", job)
+        case ["requests", job, "wishes", file] if file.endswith(".json") and names.is_segment(file[: -len(".json")]):
+            found = JobKey("wish", job, wish=file[: -len(".json")])
+        case ["nodes", node, job, file] if state := _STATE.fullmatch(file):
+            found = JobKey("state", job, node=node, number=int(state[1]), seq=int(state[2]))
+    return found if found and is_job_id(found.job) else None
 
 
 def _under(prefix: str, key: Key | None) -> Parsed | None:

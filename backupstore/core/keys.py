@@ -74,6 +74,18 @@ class OwnKey:
     rest: str
 
 
+@dataclass(frozen=True, slots=True)
+class JobKey:
+    """What is said of a job to its coordinator: ``what`` was asked, wished, or answered by a node."""
+
+    what: Literal["request", "wish", "state"]
+    job: str
+    wish: str = ""
+    node: str = ""
+    number: int = 0
+    seq: int = 0
+
+
 Key = MetaKey | DataKey | AnnouncedKey | RowKey | LatestKey | OwnKey
 
 

@@ -11,9 +11,11 @@
     P index/backup_index/N/<row>_F…         stock's index
     P index/latest_backup/F/<file>          stock's marker
     P index/{catalog,condemned,holds,…}/…   our documents
+    P index/jobs/{requests,records,nodes}/… cluster jobs: what is asked, where it stands, what nodes answer
+    P index/commands/F.json                 what a node has to obey now
     index/announced/<P or ->/F/N/<what>     announcements, always at the root of the bucket
 
-Who may write which of them is in ``writers``.
+Those of jobs and commands are in ``job_layout``. Who may write which of them is in ``writers``.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backupstore.core import names
+from backupstore.core.job_layout import JobLayout
 from backupstore.core.keys import Announced, DataKey, RowKey
 
 NO_PREFIX = "-"
@@ -64,15 +67,8 @@ NODE_DATA_FOLDERS = frozenset({"data", "data-v"})
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(JobLayout):
     """Keys of one cluster. ``prefix`` is one segment, or empty."""
-
-    prefix: str = ""
-
-    @property
-    def root(self) -> str:
-        """The folder of the whole cluster; empty without a prefix."""
-        return f"{self.prefix}/" if self.prefix else ""
 
     # --- a node's backups ---
     def node(self, node: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Unit = Literal["seconds", "bytes", "count"]
-Teller = Literal["backup", "report", "purge"]
+Teller = Literal["backup", "agent", "report", "purge"]
 Label = Literal["cluster", "node"]
 
 NEVER = 315_365_400.0
@@ -83,6 +83,46 @@ BACKUP_NEW = Measure(
 )
 BACKUP_ERROR = Measure(
     _NODE, "backup-error", "count", "backup", "0; 1: the node's backup ended without being good.", _PER_NODE
+)
+
+AGENT_LAST = Measure(
+    _OURS,
+    "agent-last-backup-time-seconds",
+    "seconds",
+    "agent",
+    "When the last backup of the schedule was finished, since 1970; not told before the first one.",
+    _PER_NODE,
+)
+AGENT_NEXT = Measure(
+    _OURS,
+    "agent-next-backup-time-seconds",
+    "seconds",
+    "agent",
+    "When the next backup of the schedule begins, since 1970; not told without a schedule.",
+    _PER_NODE,
+)
+AGENT_FAILED = Measure(
+    _OURS,
+    "agent-backup-failed",
+    "count",
+    "agent",
+    "0; 1: the last backup of the schedule failed, found corrupt files, or could not begin.",
+    _PER_NODE,
+)
+AGENT_BUSY = Measure(_OURS, "agent-busy", "count", "agent", "1: a backup or a command is being carried out.", _PER_NODE)
+AGENT_RESTORING = Measure(
+    _OURS, "agent-restore-open", "count", "agent", "1: a restore of the node is not over.", _PER_NODE
+)
+AGENT_COMMANDS_FAILED = Measure(
+    _OURS, "agent-failed-commands", "count", "agent", "Commands that failed since the agent was started.", _PER_NODE
+)
+AGENT_COMMANDS_REFUSED = Measure(
+    _OURS,
+    "agent-refused-commands",
+    "count",
+    "agent",
+    "Commands that were refused since the agent was started.",
+    _PER_NODE,
 )
 
 PURGE_ERROR = Measure(
@@ -167,6 +207,21 @@ PURGE_BLOCKED = Measure(
     "report",
     "Nodes of which the last purge could delete nothing: a backup is under way, or a manifest cannot be read.",
 )
+JOBS_OPEN = Measure(_OURS, "jobs-open", "count", "report", "Cluster restores and backups that are not over.")
+JOBS_WAITING = Measure(
+    _OURS,
+    "jobs-waiting",
+    "count",
+    "report",
+    "Of these, those that do not go on without somebody: a node is silent or has failed, or the job cannot be read.",
+)
+JOB_PHASE = Measure(
+    _OURS,
+    "job-phase-seconds",
+    "seconds",
+    "report",
+    "Since the job that is carried out has come into its phase, or since one was asked for that nobody coordinates.",
+)
 REPORT_TIME = Measure(
     _OURS, "report-time-seconds", "seconds", "report", "When this was told, since 1970: all else is as old as this."
 )
@@ -178,6 +233,13 @@ MEASURES: tuple[Measure, ...] = (
     BACKUP_CORRUPT,
     BACKUP_NEW,
     BACKUP_ERROR,
+    AGENT_LAST,
+    AGENT_NEXT,
+    AGENT_FAILED,
+    AGENT_BUSY,
+    AGENT_RESTORING,
+    AGENT_COMMANDS_FAILED,
+    AGENT_COMMANDS_REFUSED,
     PURGE_ERROR,
     NODE_AGE,
     CLUSTER_AGE,
@@ -200,6 +262,9 @@ MEASURES: tuple[Measure, ...] = (
     PURGE_PENDING,
     PURGE_BRAKED,
     PURGE_BLOCKED,
+    JOBS_OPEN,
+    JOBS_WAITING,
+    JOB_PHASE,
     REPORT_TIME,
     REPORT_ERROR,
 )

@@ -10,8 +10,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime, timezone
 
 from backupstore.errors import Refused
+
+SYSTEM_KEYSPACES = frozenset(
+    {
+        "system",
+        "system_schema",
+        "system_auth",
+        "system_distributed",
+        "system_traces",
+        "system_views",
+        "system_virtual_schema",
+    }
+)
+"""Cassandra's own. The driver's text has them, and they change with the version and not with what a user does."""
 
 _BACKUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,252}")
@@ -37,6 +51,17 @@ def is_keyspace(text: str) -> bool:
     return _KEYSPACE.fullmatch(text) is not None
 
 
+def is_table(text: str) -> bool:
+    """A table as ``keyspace.table``: Cassandra has letters, digits and _ only in both."""
+    return all(map(is_keyspace, split_table(text)))
+
+
+def split_table(text: str) -> tuple[str, str]:
+    """Keyspace and table of ``keyspace.table``; without a dot the table is empty."""
+    keyspace, _, table = text.partition(".")
+    return keyspace, table
+
+
 def is_table_folder(text: str) -> bool:
     """A table directory: ``name-<32 hex digits of the id>``, or ``name`` alone on very old clusters."""
     return _TABLE_FOLDER.fullmatch(text) is not None
@@ -50,6 +75,11 @@ def is_index_folder(text: str) -> bool:
 def is_component_file(text: str) -> bool:
     """A file of an SSTable. SAI components carry ``+`` in their names."""
     return _FILE.fullmatch(text) is not None
+
+
+def name_of_time(at: float) -> str:
+    """What a backup of that time (epoch seconds) is called where nobody says otherwise: in UTC, and of fixed width."""
+    return f"{datetime.fromtimestamp(at, timezone.utc):%Y%m%d%H%M}"
 
 
 def backup_name_problems(name: str) -> tuple[str, ...]:
@@ -66,6 +96,8 @@ def backup_name_problems(name: str) -> tuple[str, ...]:
     ]
     if name == "index":
         problems.append("'index' is where the indexes lie: without a prefix, its keys would look like theirs")
+    if name == "meta":
+        problems.append("'meta' is a folder of each backup: its node would look like a cluster without a prefix")
     if name.endswith("nodes"):
         problems.append("it may not end in 'nodes': stock Medusa would restore its files into a wrong directory")
     return tuple(problems)

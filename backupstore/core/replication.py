@@ -5,15 +5,13 @@ The text comes from a node, and a node may be hostile: it is read in one pass, i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-# A text, a quoted name, a comment or a body begins, or there is a word, or a mark.
-_BEGINS = re.compile(r"--|//|/\*|\$\$|['\"]|[A-Za-z0-9_.+-]+|\S")
-_ENDS = {"--": "\n", "//": "\n", "/*": "*/", "$$": "$$"}
-_QUOTES = frozenset("'\"")
-_MOST_WORDS = 20_000
+from backupstore.core.cql_text import Token, tokens
+
+_SILENT = frozenset({"space", "comment"})
+_MOST_TOKENS = 20_000
 """Of one statement: what a keyspace of five thousand datacenters needs."""
 
 
@@ -28,66 +26,38 @@ class Replication:
 def replications(schema: str) -> dict[str, Replication]:
     """Each keyspace of a schema's text, in its order. One without a replication that can be read has an empty strategy."""
     found: dict[str, Replication] = {}
-    for words in _statements(schema):
-        upper = [word.upper() for word in words[:5]]
+    for statement in _statements(schema):
+        upper = [token.text.upper() for token in statement[:5]]
         if upper[:2] != ["CREATE", "KEYSPACE"]:
             continue
         at = 5 if upper[2:] == ["IF", "NOT", "EXISTS"] else 2
-        if at < len(words):
-            found[_plain(words[at])] = _replication(words[at + 1 :])
+        name = statement[at].name if at < len(statement) else None
+        if name is not None:
+            found[name] = _replication(statement[at + 1 :])
     return found
 
 
-def _statements(schema: str) -> Iterator[list[str]]:
-    """The words of each statement; texts and quoted names with their quotes, comments left out."""
-    words: list[str] = []
-    for word in _words(schema):
-        if word == ";":
-            yield words
-            words = []
-        elif len(words) < _MOST_WORDS:
-            words.append(word)
-    yield words
+def _statements(schema: str) -> Iterator[list[Token]]:
+    """The tokens of each statement that mean something. What is never closed is read as far as it goes."""
+    found: list[Token] = []
+    for token in tokens(schema):
+        if token.kind == "mark" and token.text == ";":
+            yield found
+            found = []
+        elif token.kind not in _SILENT and len(found) < _MOST_TOKENS:
+            found.append(token)
+    yield found
 
 
-def _words(schema: str) -> Iterator[str]:
-    """What is never closed goes on to the end, so that no text takes longer, or more memory, than its length."""
-    at = 0
-    while match := _BEGINS.search(schema, at):
-        start, word = match.start(), match[0]
-        at = match.end()
-        if word in _ENDS:
-            at = _after(schema, _ENDS[word], at)
-        elif word in _QUOTES:
-            at = _after(schema, word, at)
-            while schema.startswith(word, at):  # twice is a quote inside
-                at = _after(schema, word, at + 1)
-            yield schema[start:at]
-        else:
-            yield word
-
-
-def _after(schema: str, end: str, at: int) -> int:
-    found = schema.find(end, at)
-    return len(schema) if found < 0 else found + len(end)
-
-
-def _plain(word: str) -> str:
-    return word[1:-1].replace('""', '"') if word.startswith('"') else word.lower()
-
-
-def _replication(words: Sequence[str]) -> Replication:
+def _replication(statement: Sequence[Token]) -> Replication:
     """From ``WITH replication = {'class': …}``; an empty strategy where there is none."""
+    words = [token.text for token in statement]
     try:
         start = [word.lower() for word in words].index("replication")
-        inner = words[words.index("{", start) + 1 : words.index("}", start)]
+        inner = statement[words.index("{", start) + 1 : words.index("}", start)]
     except ValueError:
         return Replication("")
-    pairs = [(inner[at], inner[at + 2]) for at in range(0, len(inner) - 2, 4) if inner[at + 1] == ":"]
-    values = {_text(name): _text(value) for name, value in pairs}
+    pairs = [(inner[at], inner[at + 2]) for at in range(0, len(inner) - 2, 4) if inner[at + 1].text == ":"]
+    values = {name.value: value.value for name, value in pairs}
     strategy = values.pop("class", "").rpartition(".")[2]
     return Replication(strategy, tuple(values.items()))
-
-
-def _text(word: str) -> str:
-    return word[1:-1].replace("''", "'") if word.startswith("'") else word

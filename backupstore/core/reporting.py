@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from backupstore.core import measures
 from backupstore.core.documents import Head, Latest, Line
+from backupstore.core.job_documents import Job
+from backupstore.core.job_ids import asked_time
 from backupstore.core.measures import NEVER, Measure, Sample
 from backupstore.core.purge_records import PurgeRecord
 
@@ -132,6 +134,17 @@ def samples_of_purges(newest_first: Sequence[PurgeRecord], cluster: str, *, now:
         Sample(measures.PURGE_PENDING, len(last.pending), cluster),
         Sample(measures.PURGE_BRAKED, int(last.braked), cluster),
         Sample(measures.PURGE_BLOCKED, len(_last_ended(newest_first).blocked), cluster),
+    ]
+
+
+def samples_of_jobs(jobs: Mapping[str, Job | None], cluster: str, *, unreadable: int, now: float) -> list[Sample]:
+    """The numbers of the jobs that are not over, by name; None: no coordinator has seen it. ``unreadable``: so many others."""
+    since = [job.since if job else asked_time(name) for name, job in jobs.items() if not job or job.phase != "queued"]
+    waiting = [bool(job and job.waiting and job.phase != "queued") for job in jobs.values()]
+    return [
+        Sample(measures.JOBS_OPEN, len(jobs) + unreadable, cluster),
+        Sample(measures.JOBS_WAITING, sum(waiting) + unreadable, cluster),
+        Sample(measures.JOB_PHASE, max(0, int(now - min(since, default=now))), cluster),
     ]
 
 

@@ -12,7 +12,7 @@ that the disk lost or changed something. What the checks say is a value; what fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import IntEnum
@@ -59,15 +59,6 @@ def parse_component(file: str) -> tuple[str, str]:
     """Which SSTable of its folder a file belongs to, and as what; a stranger is one of its own, without component."""
     match = _SHAPE.fullmatch(file)
     return (match[1], match[2]) if match else (file, "")
-
-
-def by_descriptor(files: Iterable[str]) -> dict[str, frozenset[str]]:
-    """The components of each SSTable of one folder, sorted by descriptor."""
-    groups: dict[str, set[str]] = {}
-    for file in files:
-        descriptor, component = parse_component(file)
-        groups.setdefault(descriptor, set()).add(component)
-    return {descriptor: frozenset(groups[descriptor]) for descriptor in sorted(groups)}
 
 
 def check_sstable(

@@ -65,6 +65,7 @@ WRITERS: tuple[Grant, ...] = (
     Grant(Principal.SHIPPER, "{P}{F}/", _CREATE),
     Grant(Principal.SHIPPER, ANNOUNCED + "{-}/{F}/", _CREATE),
     Grant(Principal.SHIPPER, "{P}index/holds/", _CREATE),
+    Grant(Principal.SHIPPER, "{P}index/jobs/nodes/{F}/", _CREATE),
     Grant(Principal.INDEXER, "{P}index/backup_index/", _ANY),
     Grant(Principal.INDEXER, "{P}index/latest_backup/", _ANY),
     Grant(Principal.INDEXER, "{P}index/catalog/", _ANY),
@@ -76,8 +77,17 @@ WRITERS: tuple[Grant, ...] = (
     Grant(Principal.PURGE, ANNOUNCED + "{-}/{N}/", _DELETE),
     Grant(Principal.PURGE, "{P}index/purges/", _ANY),
     Grant(Principal.PURGE, "{P}index/purged/", _ANY),
+    Grant(Principal.PURGE, "{P}index/jobs/over/", _DELETE),
     Grant(Principal.OPERATOR, "{P}index/holds/", _CREATE | _DELETE),
     Grant(Principal.OPERATOR, "{P}index/accepted_rings/", _CREATE),
+    Grant(Principal.OPERATOR, "{P}index/jobs/requests/", _CREATE),
+    Grant(Principal.COORDINATOR, "{P}index/jobs/records/", _ANY),
+    Grant(Principal.COORDINATOR, "{P}index/jobs/turn.json", _CREATE | _OVERWRITE),
+    Grant(Principal.COORDINATOR, "{P}index/jobs/over/", _CREATE),
+    Grant(Principal.COORDINATOR, "{P}index/jobs/requests/", _DELETE),
+    Grant(Principal.COORDINATOR, "{P}index/jobs/nodes/", _DELETE),
+    Grant(Principal.COORDINATOR, "{P}index/commands/", _CREATE | _OVERWRITE),
+    Grant(Principal.COORDINATOR, "{P}index/holds/", _CREATE),
 )
 
 

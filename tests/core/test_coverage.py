@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backupstore.core.coverage import Gap, Holder, gaps, place
@@ -79,7 +79,6 @@ replication = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(rings(), replication, st.integers(-60, 60))
 def test_replicas_are_where_cassandra_places_them(ring: Ring, how: Replication, token: int) -> None:
     placed = list(place(ring, how))
@@ -89,7 +88,6 @@ def test_replicas_are_where_cassandra_places_them(ring: Ring, how: Replication, 
 PROBES = range(-61, 62)
 
 
-@settings(deadline=None)
 @given(rings(), replication, st.data())
 def test_a_keyspace_is_covered_when_every_token_has_a_replica_that_was_backed_up(
     ring: Ring, how: Replication, data: st.DataObject
@@ -100,7 +98,6 @@ def test_a_keyspace_is_covered_when_every_token_has_a_replica_that_was_backed_up
     assert (gaps(held) == ()) == covered
 
 
-@settings(deadline=None)
 @given(rings(), rings(), replication, replication, st.data())
 def test_each_node_backup_holds_what_its_own_node_saw(
     first: Ring, second: Ring, before: Replication, after: Replication, data: st.DataObject

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backupstore.core.events import CLUSTER, ObjectEvent, Subject, from_directory, subjects
+from backupstore.core.events import CLUSTER, ObjectEvent, Subject, clusters_with_news, from_directory, subjects
 
 N1 = Subject("p", "n1", "b")
 BARE = Subject("", "n1", "b")
@@ -68,3 +68,37 @@ def test_any_keys_are_fine(keys: list[str]) -> None:
 def test_a_changed_file_is_an_event() -> None:
     assert from_directory("./p/n1/b/meta/abandoned", "created") == ObjectEvent("created", "p/n1/b/meta/abandoned")
     assert subjects([from_directory("p/n1/b/meta/abandoned", "removed")]) == {N1}
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix"),
+    [
+        ("p/index/jobs/requests/restore-20261123020000-00000001/request.json", "p"),
+        ("p/index/jobs/requests/restore-20261123020000-00000001/wishes/1.json", "p"),
+        ("index/jobs/nodes/n1/restore-20261123020000-00000001/1-1.json", ""),
+    ],
+)
+def test_what_operators_and_nodes_say_of_a_job_is_news(key: str, prefix: str) -> None:
+    assert clusters_with_news([ObjectEvent("created", key)]) == {prefix}
+    assert clusters_with_news([ObjectEvent("removed", key)]) == frozenset()
+    assert subjects([ObjectEvent("created", key)]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "p/index/jobs/records/restore-20261123020000-00000001.json",
+        "p/index/jobs/turn.json",
+        "p/index/jobs/over/restore-20261123020000-00000001",
+        "p/index/jobs/requests",
+        "p/index/commands/n1.json",
+        "index/announced/p/n1/jobs/started",
+        "p/../index/jobs/requests/x/request.json",
+        "a/b/index/jobs/requests/x/request.json",
+        f"{'é' * 200}/index/jobs/requests/x/request.json",
+        "p\ud8001/index/jobs/requests/x/request.json",
+    ],
+)
+def test_what_the_coordinator_writes_itself_is_no_news(key: str) -> None:
+    assert clusters_with_news([ObjectEvent("created", key)]) == frozenset()

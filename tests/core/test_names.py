@@ -18,6 +18,7 @@ BAD_BACKUPS = {
     "..": "letters",
     "data-2026": "begin with 'data'",
     "index": "index",
+    "meta": "meta",
     "my-differential": "contain 'differential'",
     "incremental1": "contain 'incremental'",
     "xtokenmap": "contain 'tokenmap'",

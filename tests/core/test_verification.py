@@ -6,7 +6,7 @@ import base64
 import hashlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backupstore.core.completion import Complete, Waiting
@@ -140,7 +140,6 @@ def test_each_sstable_is_read_in_exactly_one_turn(name: str, of: int) -> None:
     assert sum(Subset(turn, of).takes(name) for turn in range(of)) == 1
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from(["5%", "1%", "33%", "30%", "0.5%", "100%"]), st.text(max_size=20))
 def test_a_percentage_reads_everything_in_turn(day: int, text: str, name: str) -> None:
     first = subset_of(text, now=day * DAY, every=DAY)
@@ -173,7 +172,6 @@ def test_other_texts_are_refused(text: str) -> None:
 # ---------------------------------------------------------------- in pieces
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40), st.integers(1, 40))
 def test_each_sstable_is_in_exactly_one_piece_and_in_one_of_its_parts(name: str, of: int) -> None:
     (piece,) = (piece for piece in (Piece(index, of) for index in range(of)) if piece.takes(name))
@@ -188,7 +186,6 @@ def test_each_piece_has_its_share_of_what_is_read_today() -> None:
     assert min(shares) > len(today) / 20
 
 
-@settings(deadline=None)
 @given(st.integers(0, 3), st.integers(1, 4), st.data())
 def test_pieces_are_all_of_it_when_none_is_missing(index: int, of: int, data: st.DataObject) -> None:
     wanted = Piece(index % of, of)

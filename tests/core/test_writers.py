@@ -37,3 +37,36 @@ def test_verify_may_only_put_down_what_it_found() -> None:
         assert may_write(Principal.VERIFY, verb, layout.finding("b", "listing"), layout=layout)
         for key in (layout.head(), layout.meta("n1", "b", "schema.cql"), layout.hold("b", "1"), "p/index/findings"):
             assert not may_write(Principal.VERIFY, verb, key, layout=layout)
+
+
+def test_a_stolen_node_can_speak_for_itself_only() -> None:
+    layout, job = Layout("p"), "restore-20261123134500-0a1b2c3d"
+    own = layout.job_state(job, "n1", 1, 1)
+    assert may_write(Principal.SHIPPER, Verb.CREATE, own, layout=layout, node="n1")
+    assert not may_write(Principal.SHIPPER, Verb.OVERWRITE, own, layout=layout, node="n1")
+    for key in (
+        layout.job_state(job, "n10", 1, 1),
+        layout.job_request(job),
+        layout.job_wish(job, "w"),
+        layout.job(job),
+        layout.job_over(job),
+        layout.job_turn(),
+        layout.command("n1"),
+    ):
+        for verb in Verb:
+            assert not may_write(Principal.SHIPPER, verb, key, layout=layout, node="n1"), key
+
+
+def test_who_asks_cannot_command_and_who_commands_cannot_ask() -> None:
+    layout, job = Layout("p"), "restore-20261123134500-0a1b2c3d"
+    asked = (layout.job_request(job), layout.job_wish(job, "w"))
+    driven = (layout.job(job), layout.job_turn(), layout.command("n1"))
+    for key in asked:
+        assert may_write(Principal.OPERATOR, Verb.CREATE, key, layout=layout)
+        assert not may_write(Principal.OPERATOR, Verb.OVERWRITE, key, layout=layout)
+        assert not may_write(Principal.COORDINATOR, Verb.CREATE, key, layout=layout)
+    for key in driven:
+        assert may_write(Principal.COORDINATOR, Verb.OVERWRITE, key, layout=layout)
+        assert not may_write(Principal.OPERATOR, Verb.CREATE, key, layout=layout)
+    assert not may_write(Principal.COORDINATOR, Verb.CREATE, layout.job_state(job, "n1", 1, 1), layout=layout)
+    assert not may_write(Principal.COORDINATOR, Verb.DELETE, layout.hold("b", "1"), layout=layout)

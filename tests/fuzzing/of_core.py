@@ -6,16 +6,21 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from pydantic import BaseModel
 
 from backupstore.core import (
     cloud_events,
     contents,
+    cql_objects,
+    cql_text,
     events,
+    host_list,
     key_parsing,
     names,
     notifications,
+    schema_changes,
     sstables,
     tokenmap,
     verification,
@@ -28,8 +33,11 @@ from backupstore.core.keys import MetaKey
 from backupstore.core.layout import Layout
 from backupstore.core.manifest import Entry, Item, Totals, check_entry, read_manifest, write_manifest
 from backupstore.core.replication import replications
+from backupstore.core.schema_plan import Asked, plan_schema
+from backupstore.core.schema_statements import SchemaText, read_schema
 from backupstore.core.work import PurgeWork, VerifyWork, encode_work, read_work
 from backupstore.errors import Corrupt, Refused
+from tests.core.cql_samples import DESCRIBED
 from tests.core.strategies import build
 from tests.core.test_coverage import SCHEMA
 from tests.core.test_notifications import SAID
@@ -113,6 +121,40 @@ def schema(data: bytes) -> None:
     assert len(replications(text)) <= text.upper().count("KEYSPACE")
 
 
+def cql(data: bytes) -> None:
+    """Its tokens together are the text; a statement is read the same from its own text, and what it is about is known."""
+    text = text_of(data)
+    assert "".join(token.text for token in cql_text.tokens(text)) == text
+    for statement in cql_text.statements(text):
+        (again,) = cql_text.statements(statement.text + ";")
+        assert again.tokens == statement.tokens
+        cql_objects.check_schema_text(statement)
+        subject = cql_objects.subject_of(statement)
+        assert [token.name for token in cql_text.tokens(cql_text.quoted(subject.name))] == [subject.name]
+        cql_objects.types_named(statement, ["address"])
+        cql_objects.functions_named(statement)
+
+
+def compared_schema(data: bytes) -> None:
+    """Names can be shown."""
+    text = text_of(data)
+    assert schema_changes.changes(text, text) == ()
+    shown = (*schema_changes.changes(text, ""), *schema_changes.changes("", text))
+    assert all(line.isprintable() for line in shown)
+    assert all(name.isprintable() and grace >= 0 for name, grace in schema_changes.gc_grace(text).items())
+    assert all(name.isprintable() and len(number) == 32 for number, name in schema_changes.table_ids(text).items())
+
+
+def planned_schema(data: bytes) -> None:
+    """Onto nothing a plan drops nothing; and each of its statements is one."""
+    schema = read_schema(text_of(data))
+    plan = plan_schema(schema, SchemaText(), {"dc1": 3}, Asked())
+    assert not plan.dropped
+    assert all(line.isprintable() for line in plan.told)
+    for step in (*plan.steps, *plan.after):
+        assert len(list(cql_text.statements(step.text))) == 1
+
+
 def notification(data: bytes) -> None:
     """Whatever it says leads to places that a store can be asked for, and is told in short lines."""
     for message in (data, text_of(data)):
@@ -187,9 +229,24 @@ def sstable(data: bytes) -> None:
     file, *lines = text_of(data).split("\n")
     descriptor, component = sstables.parse_component(file)
     assert file == (f"{descriptor}-{component}" if component else descriptor)
-    sstables.by_descriptor([file, *lines])
     digest = lines[-1] if lines else None
     sstables.check_sstable(frozenset({component}), toc=lines, digest=digest, data_crc32=7)
+
+
+def hosts(data: bytes) -> None:
+    """Written and read again it is the same, and no node's backup goes to two. Mistakes have a line each."""
+    text = text_of(data)
+    separator = ";" if ";" in text else ","
+    try:
+        lines = host_list.parse_host_list(text, separator, "hosts")
+    except Refused as error:
+        if not error.message.replace("\n", "").isprintable():
+            raise
+        raise ValueError from error
+    written = "\n".join(separator.join((str(line.is_seed), line.target, line.source)) for line in lines)
+    again = host_list.parse_host_list(written, separator, "hosts")
+    assert [replace(line, number=0) for line in again] == [replace(line, number=0) for line in lines]
+    assert len({line.source for line in lines}) == len(lines)
 
 
 def digest(data: bytes) -> None:
@@ -265,6 +322,30 @@ TARGETS = (
     Target(named(gaps), coverage, (replications, gaps), (SCHEMA.encode() + b"\0" + TOKENMAP,), (Corrupt,)),
     Target(named(replications), schema, (replications,), (SCHEMA.encode(),)),
     Target(
+        "cql",
+        cql,
+        (cql_text.tokens, cql_text.statements, cql_objects.subject_of, cql_objects.check_schema_text),
+        (DESCRIBED.encode(), SCHEMA.encode()),
+        (Corrupt,),
+    ),
+    Target(
+        "schema_changes",
+        compared_schema,
+        (schema_changes.changes, schema_changes.table_ids, schema_changes.gc_grace),
+        (
+            DESCRIBED.encode(),
+            b"CREATE TABLE shop.t (k int PRIMARY KEY) WITH ID = 0a0a0a0a-0000-1000-8000-000000000000 AND gc_grace_seconds = 5;",
+        ),
+        (Corrupt,),
+    ),
+    Target(
+        named(read_schema),
+        planned_schema,
+        (read_schema, plan_schema),
+        (DESCRIBED.encode(), SCHEMA.encode()),
+        (Corrupt, Refused),
+    ),
+    Target(
         named(notifications.read_notification_text),
         notification,
         (notifications.read_notification_text, events.subjects),
@@ -295,6 +376,13 @@ TARGETS = (
     ),
     Target(
         "sstables", sstable, (sstables.parse_component, sstables.check_sstable), (_TOC.encode(), b"nb-1-big-Data.db")
+    ),
+    Target(
+        named(host_list.parse_host_list),
+        hosts,
+        (host_list.parse_host_list,),
+        (b"# seed, target, source\nTrue,new1,old1\n\nFalse,new2,old2\n", b"true;a;b"),
+        (ValueError,),
     ),
     Target("contents", digest, (contents.plain_md5, etag_like), tuple(map(str.encode, _DIGESTS)), (Corrupt,)),
     Target(named(read_work), work, (read_work,), tuple(encode_work(one).encode() for one in _WORK), (Corrupt,)),

@@ -18,7 +18,7 @@ from backupstore.stores.memory import MemoryBucket
 from shipper import webhooks
 from shipper.cassandra.port import CassandraNode
 from shipper.inbox import Inbox
-from shipper.restore import journal, schema_text
+from shipper.restore import journal
 from shipper.restore.look import read_backup
 from shipper.restore.places import Place
 from shipper.site import Site
@@ -29,7 +29,7 @@ from tests.core.test_coverage import SCHEMA as SCHEMA_TEXT
 from tests.core.test_tokenmap import BODY as RING
 from tests.fuzzing.of_core import MANIFEST_BODY
 from tests.fuzzing.samples import ATTEMPT, BODIES
-from tests.fuzzing.target import Target, named, text_of
+from tests.fuzzing.target import Target, named
 
 _LAYOUT = Layout("p")
 _NODE, _BACKUP, _ATTEMPT = "n1", "b", "attempt-1.json"
@@ -80,14 +80,6 @@ def backup(file: str) -> Callable[[bytes], None]:
     return run
 
 
-def schema(data: bytes) -> None:
-    """Names can be shown."""
-    text = text_of(data)
-    shown = (*schema_text.statements(text), *schema_text.differences(text, ""), *schema_text.gc_grace(text))
-    assert all(line.isprintable() for line in shown)
-    assert all(name.isprintable() and len(number) == 32 for number, name in schema_text.table_ids(text).items())
-
-
 def remembered(data: bytes) -> None:
     """What a node remembers may be lost, and is never half of it."""
     with tempfile.TemporaryDirectory() as folder:
@@ -109,7 +101,7 @@ def journal_of_a_restore(data: bytes) -> None:
 @cache
 def _server(secret: str | None) -> webhooks._Server:
     door = webhooks.Door(ListenAddress("127.0.0.1", 0), secret, "backups")
-    return webhooks._Server(door.address, socket.AF_INET, door, Inbox(), SettableClock())
+    return webhooks._Server(door, Inbox(), SettableClock())
 
 
 def _said_to(server: webhooks._Server, data: bytes) -> bytes:
@@ -166,15 +158,6 @@ TARGETS = (
         Target(f"{named(read_backup)}[{file}]", backup(file), (read_backup,), (body,), (Corrupt, NotFound, Refused))
         for file, body in _META.items()
         if file != MANIFEST
-    ),
-    Target(
-        "schema_text",
-        schema,
-        (schema_text.statements, schema_text.differences, schema_text.table_ids, schema_text.gc_grace),
-        (
-            SCHEMA_TEXT.encode(),
-            b"CREATE TABLE shop.t (k int PRIMARY KEY) WITH ID = 0a0a0a0a-0000-1000-8000-000000000000 AND gc_grace_seconds = 5;",
-        ),
     ),
     Target(named(StateDirectory.read), remembered, (StateDirectory.read,), (b'{"node": "n1", "host_id": "h1"}',)),
     Target(
