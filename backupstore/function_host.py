@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from backupstore.core import names
@@ -35,8 +34,16 @@ def details(error: BackupError) -> dict[str, str]:
     return {"error": type(error).__name__, "hint": error.hint, "operation": error.operation, "key": error.key}
 
 
-def clusters(settings: Settings, store: ObjectStore, prefix: str | None) -> tuple[str, ...]:
-    """The prefixes of what is served; a timer may ask for one of them. Corrupt when it asks for one that is not."""
+def clusters(
+    settings: Settings,
+    store: ObjectStore,
+    prefix: str | None,
+    find: Callable[[ObjectStore], tuple[str, ...]] = prefixes,
+) -> tuple[str, ...]:
+    """The prefixes of what is served, ``find`` telling which there are; a timer may ask for one of them.
+
+    Corrupt when it asks for one that is not served.
+    """
     ours = settings.storage.prefix
     if prefix is not None and (ours not in {None, prefix} or names.prefix_problems(prefix)):
         raise Corrupt(
@@ -45,7 +52,7 @@ def clusters(settings: Settings, store: ObjectStore, prefix: str | None) -> tupl
             operation="timer",
         )
     chosen = prefix if ours is None else ours
-    return prefixes(store) if chosen is None else (chosen,)
+    return find(store) if chosen is None else (chosen,)
 
 
 def named(cluster: str) -> str:
@@ -64,8 +71,3 @@ def raise_first(log: Log, what: str, troubles: Mapping[str, BackupError]) -> Non
         log.error("%s of %s: %s", what, named(cluster), trouble.message, extra=details(trouble))
     for trouble in troubles.values():
         raise trouble
-
-
-def revision() -> str:
-    """A new random text with every call."""
-    return uuid.uuid4().hex

@@ -37,7 +37,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A small object read whole. ``version`` is opaque and only good for ``replace``."""
+    """A small object read whole. ``version`` is opaque and only good for ``replace`` and ``read_if_changed``."""
 
     body: bytes
     version: str
@@ -74,6 +74,13 @@ class ObjectStore(Protocol):
 
     def read(self, key: str, *, limit: int = 64 << 20) -> Document:
         """Return the whole object. NotFound; Corrupt when it is larger than ``limit`` bytes."""
+        ...
+
+    def read_if_changed(self, key: str, version: str, *, limit: int = 64 << 20) -> Document | None:
+        """Return the whole object, or None when it is still at the version that ``read`` gave: then no body is sent.
+
+        NotFound; Corrupt when it is larger than ``limit`` bytes.
+        """
         ...
 
     def fetch(self, key: str, sink: Sink) -> StoredObject:
@@ -132,6 +139,35 @@ class WorkQueue(Protocol):
 
     def send(self, texts: Sequence[str]) -> None:
         """Put each text in the queue as one message. Retryable, Denied; some of them may have got there all the same."""
+        ...
+
+
+class Bell(Protocol):
+    """Messages that say: look, there may be something new. What else they say is not read, for anybody may have sent them."""
+
+    def wait(self) -> Sequence[str]:
+        """Wait some seconds for messages, and tell by what to acknowledge those that came. Retryable, Denied, Misconfigured."""
+        ...
+
+    def acknowledge(self, receipts: Sequence[str]) -> None:
+        """These need not come again. Raises the same; what is not acknowledged comes again."""
+        ...
+
+    def close(self) -> None:
+        """End its connections: nothing is asked afterwards."""
+        ...
+
+
+class Signer(Protocol):
+    """Signs what nodes obey. The key stays where it is; nodes know its public half by ``key_id``."""
+
+    @property
+    def key_id(self) -> str:
+        """Which of the keys that the nodes know checks what this one signs."""
+        ...
+
+    def sign(self, payload: bytes) -> bytes:
+        """The Ed25519 signature, 64 bytes; the same for the same bytes."""
         ...
 
 

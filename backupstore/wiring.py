@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from backupstore.clock import SystemClock
 from backupstore.core.layout import Layout
 from backupstore.errors import Denied, Misconfigured
-from backupstore.ports import Metrics, ObjectStore
+from backupstore.ports import Bell, Metrics, ObjectStore
 from backupstore.settings import Settings
 from backupstore.settings.providers import OWN_ENDPOINT
 from backupstore.settings.storage import StorageSettings
@@ -46,7 +46,7 @@ def _s3(settings: Settings, *, patient: bool) -> ObjectStore:
     except ImportError as error:
         raise Misconfigured(
             (f"[storage] storage_provider = {settings.storage.storage_provider}: {error.name} is not installed.",),
-            hint="pip install 'medusa-shipper[s3]'",
+            hint="pip install '.[s3]'",
         ) from error
     return configured(settings, SystemClock(), patient=patient)
 
@@ -57,7 +57,7 @@ def _gcs(settings: Settings, *, patient: bool) -> ObjectStore:
     except ImportError as error:
         raise Misconfigured(
             (f"[storage] storage_provider = google_storage: {error.name} is not installed.",),
-            hint="pip install 'medusa-shipper[gcs]'",
+            hint="pip install '.[gcs]'",
         ) from error
     return configured(settings, SystemClock(), patient=patient)
 
@@ -103,7 +103,33 @@ def _in_the_cloud(provider: str, environ: Mapping[str, str], warn: Callable[[str
         extra = "aws" if provider == "cloudwatch" else "gcp"
         raise Misconfigured(
             (f"[monitoring] monitoring_provider = {provider}: {error.name} is not installed.",),
-            hint=f"pip install 'medusa-shipper[{extra}]'",
+            hint=f"pip install '.[{extra}]'",
+        ) from error
+
+
+def open_bell(settings: Settings, queue: str) -> Bell:
+    """What rings where ``queue``, the ``command_queue``, is. Misconfigured when a library is missing, or credentials are.
+
+    The keys of ``[storage]`` are shown to the queue where both are of one cloud; else those that are found on the machine.
+    """
+    storage = settings.storage
+    is_google = queue.startswith("projects/")
+    try:
+        if is_google:
+            from backupstore.queues.pubsub_bell import PubSubBell
+
+            return PubSubBell(queue, storage.key_file if storage.provider == "google_storage" else None)
+        from backupstore.queues.sqs_bell import SqsBell
+        from backupstore.stores.s3.credentials import session_of
+
+        is_amazon = storage.provider == "s3" and storage.host is None
+        return SqsBell(
+            queue, session_of(storage.api_profile, storage.key_file) if is_amazon else session_of(None, None)
+        )
+    except ImportError as error:
+        raise Misconfigured(
+            (f"[shipper] command_queue = {queue}: {error.name} is not installed.",),
+            hint=f"pip install '.[{'gcp' if is_google else 's3'}]'",
         ) from error
 
 

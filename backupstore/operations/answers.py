@@ -47,6 +47,12 @@ def is_open(store: ObjectStore, layout: Layout, run: str) -> bool:
     return record is not None and record.is_open
 
 
+def is_over(store: ObjectStore, layout: Layout, run: str) -> bool:
+    """Whether nobody needs what its workers put down any more."""
+    record = read_record(store, layout, run)
+    return record is None or record.finished is not None
+
+
 def read_answer(store: ObjectStore, key: str) -> NodeAnswer | None:
     """What was done of one node's work so far. One that cannot be read is none: the work is done again."""
     try:
@@ -108,6 +114,7 @@ def end(at: Place, run: str, revision: Callable[[], str], now: float) -> PurgeRe
     """End a purge: what was not answered is told as not done. NotFound without a record; Retryable."""
     ending = _change(at, run, lambda record: {} if record.ending else {"ending": True}, revision)
     if ending.finished is not None:
+        forget_answers(at, run)
         return ending
     documents = tuple(
         stored.key.removeprefix(at.layout.all_condemned()).removesuffix(".json")
@@ -118,8 +125,13 @@ def end(at: Place, run: str, revision: Callable[[], str], now: float) -> PurgeRe
     results = tuple(_result(answers.get(work.node), work.node) for work in ending.work)
     outcome = {"finished": now, "documents": documents, "results": results}
     ended = _change(at, run, lambda _: outcome, revision)
-    at.store.delete([stored.key for stored in at.store.list(at.layout.purge_answers(run))])
+    forget_answers(at, run)
     return ended
+
+
+def forget_answers(at: Place, run: str) -> None:
+    """Delete what was put down for a purge that is over."""
+    at.store.delete([stored.key for stored in at.store.list(at.layout.purge_answers(run))])
 
 
 def _change(

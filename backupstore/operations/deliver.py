@@ -43,8 +43,10 @@ def deliver(
     report = index(store, wanted, now=now, revision=revision)
     failures: dict[str, BackupError] = {}
     for name, notified in messages.items():
-        troubles = [report.failed[subject] for subject in sorted(spoken_of[name]) if subject in report.failed]
-        troubles += [_unreadable(line) for line in notified.unreadable]
+        troubles: list[BackupError] = [
+            report.failed[subject] for subject in sorted(spoken_of[name]) if subject in report.failed
+        ]
+        troubles += unreadable(notified)
         if troubles:
             failures[name] = troubles[0]
     return Delivery(report, wanted, failures)
@@ -55,9 +57,13 @@ def _served(notified: Notified, prefix: str | None) -> frozenset[Subject]:
     return found if prefix is None else frozenset(subject for subject in found if subject.prefix == prefix)
 
 
-def _unreadable(line: str) -> Corrupt:
-    return Corrupt(
-        f"a message {line}",
-        hint="Only object events of the bucket should come here: see what else sends to this queue or function.",
-        operation="read event",
-    )
+def unreadable(notified: Notified) -> list[Corrupt]:
+    """Why parts of a message could not be read."""
+    return [
+        Corrupt(
+            f"a message {line}",
+            hint="Only object events of the bucket should come here: see what else sends to this queue or function.",
+            operation="read event",
+        )
+        for line in notified.unreadable
+    ]

@@ -13,12 +13,13 @@ from backupstore.errors import NotFound
 from backupstore.ports import ObjectStore
 
 D = TypeVar("D", bound=Own)
+_MOST_BYTES = 64 << 20
 
 
-def read_own(store: ObjectStore, kind: type[D], key: str) -> D | None:
-    """One of our documents; None when it is not there. Corrupt when it cannot be read."""
+def read_own(store: ObjectStore, kind: type[D], key: str, *, limit: int = _MOST_BYTES) -> D | None:
+    """One of our documents; None when it is not there. Corrupt when it cannot be read, or is larger than ``limit`` bytes."""
     try:
-        return decode(kind, store.read(key).body, key)
+        return decode(kind, store.read(key, limit=limit).body, key)
     except NotFound:
         return None
 

@@ -22,7 +22,6 @@ from backupstore.operations.truth import child_names
 from backupstore.ports import ObjectStore, StoredObject
 
 _DOCUMENT = 32 << 20
-_SHOWN = 5
 
 
 @dataclass(slots=True)
@@ -200,10 +199,3 @@ class Lookout:
         documents = (read_document(self.store, each.stored.key) for each in listed)
         named = ({*document.backups} - {*document.rests} for document in documents if document)
         return frozenset[str]().union(*named)
-
-
-def shown(some: Iterable[str]) -> str:
-    """A few names for a note."""
-    every = sorted(some)
-    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return f"{', '.join(every[:_SHOWN])}{more}"

@@ -22,11 +22,12 @@ from backupstore.core.documents import Condemned, encode
 from backupstore.core.layout import Layout
 from backupstore.core.purge_records import PurgeRules
 from backupstore.core.retention import is_live
+from backupstore.core.shown import some_of
 from backupstore.errors import Conflict, Corrupt, NotFound, Refused
 from backupstore.operations.condemned import list_condemned, read_document
 from backupstore.operations.deletion import Deletion, Freed, Sized, Time, TooLateError
 from backupstore.operations.holds import read_holds
-from backupstore.operations.lookout import Look, Lookout, Watched, shown
+from backupstore.operations.lookout import Look, Lookout, Watched
 from backupstore.operations.shared_keys import SharedKeys
 from backupstore.ports import ObjectStore, StoredObject
 
@@ -144,7 +145,7 @@ class _Run:
         look = self.lookout.look(documents, going, condemned_at=self.condemned_at)
         if look.under_way:
             self.notes.append(
-                f"{shown(look.under_way)} of {self.work.node} is under way and may rely on what is condemned:"
+                f"{some_of(sorted(look.under_way))} of {self.work.node} is under way and may rely on what is condemned:"
                 " nothing is deleted before it has ended, or is given up by the next backup"
             )
             return False
@@ -228,10 +229,10 @@ class _Run:
     def _left_alone(self, look: Look) -> str:
         """Why shared data is not swept; empty when it is."""
         if look.stock and not self.rules.stock_is_idle:
-            return f"stock wrote {shown(look.stock)}, and does not look at what is condemned; --stock-is-idle sweeps it"
+            return f"stock wrote {some_of(sorted(look.stock))}, and does not look at what is condemned; --stock-is-idle sweeps it"
         if self.rules.cached_mount:
             return f"this machine's mount of the bucket {_LATE}"
-        return f"it wrote {shown(look.late)} through a mount that {_LATE}" if look.late else ""
+        return f"it wrote {some_of(sorted(look.late))} through a mount that {_LATE}" if look.late else ""
 
     def _write(self, backups: AbstractSet[str], rests: AbstractSet[str], keys: tuple[str, ...]) -> str:
         """A name that no document had before: attempts say by name what they have seen."""

@@ -17,7 +17,15 @@ from backupstore.core.events import Subject
 from backupstore.core.purge_records import NodeAnswer, NodeResult, PlannedWork, PurgeRecord, PurgeRules
 from backupstore.errors import BackupError, Corrupt
 from backupstore.operations import opening
-from backupstore.operations.answers import end, is_open, put_down, read_answer, read_answers
+from backupstore.operations.answers import (
+    end,
+    forget_answers,
+    is_open,
+    is_over,
+    put_down,
+    read_answer,
+    read_answers,
+)
 from backupstore.operations.index import IndexReport, index
 from backupstore.operations.opening import Opening, begin
 from backupstore.operations.plan import Place, Plan
@@ -166,13 +174,17 @@ def work_on(worker: Worker, record: PurgeRecord, node: str) -> NodeAnswer:
 
 
 def end_if_answered(at: Place, record: PurgeRecord, revision: Callable[[], str]) -> PurgeRecord | None:
-    """End the purge when each of its nodes has answered; None while some have not. One listing as long as they are few."""
+    """End the purge when each of its nodes has answered; None while some have not. One listing as long as they are few.
+
+    One that another has ended since leaves few as well: what its slower workers put down, which goes.
+    """
     listed = list(at.store.list(at.layout.purge_answers(record.run)))
-    if len(listed) < len(record.work) and not record.ending:
-        return None
-    if not record.ending and not record.by_node.keys() <= read_answers(at, record.run).ended:
-        return None
-    return end(at, record.run, revision, at.now)
+    has_all = len(listed) >= len(record.work) and record.by_node.keys() <= read_answers(at, record.run).ended
+    if record.ending or has_all:
+        return end(at, record.run, revision, at.now)
+    if is_over(at.store, at.layout, record.run):
+        forget_answers(at, record.run)
+    return None
 
 
 def subjects_of(at: Place, works: Iterable[PlannedWork]) -> list[Subject]:

@@ -27,7 +27,7 @@ from backupstore.operations.each import Each
 from backupstore.operations.head import confirm_head
 from backupstore.operations.markers import doubtful_markers, settle_markers
 from backupstore.operations.passes import Indexing
-from backupstore.operations.truth import child_names, node_backups
+from backupstore.operations.truth import child_names, node_backups, top_names
 from backupstore.ports import ObjectStore
 
 TOMBSTONE_AGE = 86_400
@@ -176,20 +176,29 @@ def _says_gone(at: Indexing, key: str) -> bool:
 
 def prefixes(store: ObjectStore) -> tuple[str, ...]:
     """The clusters in the bucket, by prefix, sorted; the empty one for a cluster without a prefix."""
-    announced = (folder[len(grammar.ANNOUNCED) : -1] for folder in store.entries(grammar.ANNOUNCED).folders)
-    found = {"" if name == grammar.NO_PREFIX else name for name in announced}
-    for top in child_names(store, ""):
+    found = announced(store)
+    for top in top_names(store):
         if top not in found:
-            found |= _clusters_at(store, top)
+            found |= clusters_at(store, top)
     return tuple(sorted(found))
 
 
-def _clusters_at(store: ObjectStore, top: str) -> set[str]:
+def announced(store: ObjectStore) -> set[str]:
+    """The prefixes of the clusters whose nodes have announced anything: where they do so no other cluster's node may write."""
+    names = (folder[len(grammar.ANNOUNCED) : -1] for folder in store.entries(grammar.ANNOUNCED).folders)
+    return {"" if name == grammar.NO_PREFIX else name for name in names}
+
+
+def clusters_at(store: ObjectStore, top: str) -> set[str]:
     """What a folder at the root of the bucket proves: that it is a cluster, or a node of the one without a prefix.
 
-    A node's folder holds ``N/meta/``, a cluster's ``F/N/meta/``; one of them is enough.
+    A node's folder holds ``N/meta/``, a cluster's ``F/N/meta/``; one of them is enough. Before them counts an index: into
+    that of a cluster its nodes cannot write, while each of them can call a backup ``meta``. Stock's can be called ``index``.
     """
-    for child in child_names(store, Layout().node(top)):
+    children = list(child_names(store, Layout().node(top)))
+    if grammar.INDEX in children and META not in child_names(store, Layout().backup(top, grammar.INDEX)):
+        return {top}
+    for child in children:
         inner = set(child_names(store, Layout().backup(top, child)))
         if META in inner:
             return {""}

@@ -74,6 +74,11 @@ def node_backups(store: ObjectStore, layout: Layout, each: Each = map) -> dict[s
     return found
 
 
+def top_names(store: ObjectStore) -> Iterator[str]:
+    """The names of the folders at the root of the bucket: clusters, and nodes of the one without a prefix."""
+    return (name for name in child_names(store, "") if name != grammar.INDEX)
+
+
 def child_names(store: ObjectStore, folder: str) -> Iterator[str]:
     """The names of the folders in a folder, data folders and unusable names left out."""
     for child in store.entries(folder).folders:

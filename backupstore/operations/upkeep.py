@@ -1,4 +1,7 @@
-"""What purges leave behind, and what becomes of it: old records, answers of purges that are over, forgotten documents."""
+"""What purges leave behind, and what becomes of it: old records, answers of purges that are over, forgotten documents.
+
+And the last that is left of cluster jobs: who coordinates may not delete it.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,18 @@ from backupstore.core.condemning import may_drop
 from backupstore.core.documents import decode
 from backupstore.core.purge_records import PurgeRecord, run_of
 from backupstore.errors import NotFound
+from backupstore.operations.answers import is_over
 from backupstore.operations.condemned import list_condemned, read_document
-from backupstore.operations.doomed import read_record
+from backupstore.operations.job_upkeep import KEPT, forgotten_marks
 from backupstore.operations.plan import Place
 from backupstore.operations.truth import child_names
 from backupstore.ports import StoredObject
 
-_DAY = 86_400.0
-KEPT = 90 * _DAY
-"""Seconds for which the record of a purge is kept at least."""
-
 
 def tidy(at: Place, record: PurgeRecord) -> None:
     """Delete what nobody needs any more, after a purge was begun. Corrupt when something of it cannot be read."""
-    at.store.delete([*_forgotten_documents(at, record), *_old_records(at), *_late_answers(at)])
+    marks = forgotten_marks(at.store, at.layout, at.now)
+    at.store.delete([*_forgotten_documents(at, record), *_old_records(at), *_late_answers(at), *marks])
 
 
 def _forgotten_documents(at: Place, record: PurgeRecord) -> Iterator[str]:
@@ -67,8 +68,7 @@ def _last_done(at: Place, newest_first: list[StoredObject]) -> set[str]:
 def _late_answers(at: Place) -> Iterator[str]:
     """What was put down for purges that are over."""
     for run in child_names(at.store, at.layout.all_purge_answers()):
-        record = read_record(at.store, at.layout, run)
-        if record is None or record.finished is not None:
+        if is_over(at.store, at.layout, run):
             yield from (stored.key for stored in at.store.list(at.layout.purge_answers(run)))
 
 

@@ -1,1 +1,1 @@
-"""Where work items are put: an adapter for each queue service."""
+"""Where work items are put, and from where somebody is woken: an adapter for each queue service."""

@@ -16,8 +16,8 @@ from backupstore.queues.batches import batches
 _AT_ONCE = 10
 _TRIES = 3
 _SECONDS = 10
-_UNKNOWN = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
-_FORBIDDEN = frozenset(
+UNKNOWN = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress"})
+FORBIDDEN = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
@@ -92,9 +92,9 @@ class SqsQueue:
     def _error(self, error: ClientError) -> BackupError:
         code = str(error.response.get("Error", {}).get("Code", ""))
         said = f"{self._url}: {error.response.get('Error', {}).get('Message', '') or code}"
-        if code in _UNKNOWN:
+        if code in UNKNOWN:
             return Misconfigured((f"WORK_QUEUE = {said}",), hint="It has to be the URL of an SQS queue that exists.")
-        if code in _FORBIDDEN or code.startswith(("KMS.", "KmsAccess")):
+        if code in FORBIDDEN or code.startswith(("KMS.", "KmsAccess")):
             return Denied(
                 said, hint="Allow sqs:SendMessage on the queue to the function's role.", operation="send", key=self._url
             )

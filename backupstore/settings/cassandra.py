@@ -14,7 +14,7 @@ NODE = "backup, restore"
 RESTORE = "restore"
 CQL = "CQL session"
 NODETOOL = "nodetool"
-LOADER = "not yet: sstableloader"
+LOADER = "sstableloader"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ _SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(PB|TB|GB|MB|KB|B)?(?:/s)?")
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?)(%)?")
 _PERCENT = 100
 _UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4, "PB": 1024**5}
+_SUBSCRIPTION = re.compile(r"projects/[^/\s]+/subscriptions/[^/\s]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SSE_C_BYTES = 32
 _MONITORING = ("None", "local", "dog-statsd", "ffwd", "prometheus", "cloudwatch", "cloud-monitoring")
@@ -183,6 +184,14 @@ def _url(text: str) -> str | None:
     return text
 
 
+def _queue(text: str) -> str:
+    if _SUBSCRIPTION.fullmatch(_line(text)):
+        return text
+    if _url(text) is None or not urlsplit(text).path.strip("/"):
+        raise ValueError("names no queue")
+    return text
+
+
 def _argv(text: str) -> tuple[str, ...]:
     try:
         argv = tuple(shlex.split(_line(text)))
@@ -270,6 +279,7 @@ HEALTH = Kind("word", "cql, all", _health_check)
 MONITORING = Kind("word", ", ".join(_MONITORING), _monitoring)
 LISTEN = Kind("address", "an address and a port, such as 127.0.0.1:8900 or [::1]:8900", _listen)
 URL = Kind("URL", "a URL, None, or empty", _url)
+QUEUE = Kind("queue", "the URL of an SQS queue, or projects/PROJECT/subscriptions/NAME of Pub/Sub", _queue)
 SSE_C = Kind("secret", "the base64 of exactly 32 bytes", _sse_c, secret=True)
 LEVEL = choice(*_LEVELS)
 SCHEDULE: Kind[Schedule] = Kind(

@@ -32,14 +32,10 @@ _HOW_TO_BEGIN = (
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The settings, and what an operator should know about them: one line each, without secrets.
-
-    ``not_obeyed`` names options that were set, and that this version only reads: nobody should rely on them.
-    """
+    """The settings, and what an operator should know about them: one line each, without secrets."""
 
     settings: Settings
     warnings: tuple[str, ...]
-    not_obeyed: tuple[str, ...] = ()
 
 
 def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, str] = NOTHING) -> Loaded:
@@ -60,7 +56,7 @@ def load(path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, 
     if mistakes:
         raise Misconfigured(tuple(mistakes), hint=_hint(files.blamed(mistakes), sources, absent=absent))
     sections = {section: holder(**reading.values[section]) for section, holder in SECTIONS.items()}
-    return Loaded(Settings(**sections), (*sources.warnings, *reading.complaints(WARNINGS)), reading.not_yet())
+    return Loaded(Settings(**sections), (*sources.warnings, *reading.complaints(WARNINGS)))
 
 
 def _hint(what: str, sources: Sources, *, absent: bool) -> str:
@@ -88,16 +84,6 @@ class _Reading:
     def mistakes(self) -> list[str]:
         """Everything that is wrong, in the order of sources and sections."""
         return [*self._sources.problems, *self._mistakes.values(), *self.complaints(ERRORS)]
-
-    def not_yet(self) -> tuple[str, ...]:
-        """Options that were set to something and change nothing in this version."""
-        return tuple(f"[{o.section}] {o.key}" for o in OPTIONS if o.description.is_obeyed_later and self._is_set(o))
-
-    def _is_set(self, option: Option) -> bool:
-        given, default = self._sources.given.get((option.section, option.key)), option.description.default
-        if given is None or default is None:
-            return False
-        return bool(self.values[option.section][option.key] != option.description.kind.parse(default))
 
     def complaints(self, rules: tuple[Rule, ...]) -> list[str]:
         """What the rules say about values that could be read."""

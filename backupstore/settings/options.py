@@ -25,11 +25,6 @@ class Description:
     meaning: str
     obeyed_by: str
 
-    @property
-    def is_obeyed_later(self) -> bool:
-        """Whether setting it changes nothing in this version."""
-        return self.obeyed_by.startswith("not yet")
-
 
 @dataclass(frozen=True, slots=True)
 class Option:

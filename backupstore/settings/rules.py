@@ -101,6 +101,11 @@ def _two_secrets(values: Values) -> str:
     return "webhook_secret is set as well; keep one of them" if both else ""
 
 
+def _unheard(values: Values) -> str:
+    unheard = values["command_queue"] is not None and values["command_keys_file"] is None
+    return "is not used: without command_keys_file no command is obeyed" if unheard else ""
+
+
 _LOADER = ("sstableloader_ts", "sstableloader_tspw", "sstableloader_ks", "sstableloader_kspw")
 _TLS = ("ca_cert", "tls_cert", "tls_key")
 _LOGIN = ("cql_username", "cql_password")
@@ -123,4 +128,5 @@ WARNINGS = (
     Rule("cassandra", _LOGIN, _half_a_login),
     Rule("logging", ("file", "enabled"), _relative_log),
     Rule("grpc", ("enabled",), _grpc),
+    Rule("shipper", ("command_queue", "command_keys_file"), _unheard),
 )

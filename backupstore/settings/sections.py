@@ -1,6 +1,6 @@
 """The smaller sections, ``[shipper]`` that is only ours, and the whole.
 
-In the last column of the document, ``not yet: x`` is parsed and checked, and waits for x; ``nothing: …`` stays so.
+In the last column of the document, ``not yet: x`` names a provider that this version refuses; ``nothing: …`` stays so.
 """
 
 # ruff: noqa: RUF009 -- option() makes a dataclass field; all defaults are immutable
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from backupstore.settings import kinds
 from backupstore.settings.cassandra import NODE, NODETOOL, RESTORE, CassandraSettings
+from backupstore.settings.coordinator import CoordinatorSettings
 from backupstore.settings.kinds import FLAG, PATH, TEXT, choice, optional, or_default, whole
 from backupstore.settings.options import Option, option, options_of
 from backupstore.settings.schedules import Schedule
@@ -20,7 +21,7 @@ NO_SSH = "nothing: no ssh is used"
 NO_GRPC = "nothing: there is no gRPC server"
 SNAPSHOTS = "backup"
 LOGS = "all commands"
-METRICS = "backup, report-last-backup, serve"
+METRICS = "backup, agent, purge, report-last-backup, serve"
 CHECKS = "check after a restore"
 SERVE = "serve"
 PURGE = "purge"
@@ -148,14 +149,15 @@ class KubernetesSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShipperSettings:
+class ShipperSettings(CoordinatorSettings):
     """What is only ours. It stands in the companion of a file that stock Medusa reads too (``files``)."""
 
     state_dir: Path = option(
         kinds.ABSOLUTE,
         "/var/lib/medusa-shipper",
-        "lock, known files and restore journal of this node; losing it costs only re-reading",
-        NODE,
+        "lock, known files, obeyed commands and schedule of this node, and the journal of an open restore: never remove it"
+        " while a restore is open; otherwise losing it costs re-reading",
+        f"{NODE}, agent",
     )
     incomplete_grace_days: int = option(
         whole(1, _MAX_DAYS),

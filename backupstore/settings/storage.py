@@ -47,7 +47,7 @@ class StorageSettings:
         "the name of this node in the bucket; not set: the host name, resolved as `resolve_ip_addresses` says",
         ALL,
     )
-    host_file_separator: str = option(TEXT, ",", "between the columns of a host list", "not yet: restore-cluster")
+    host_file_separator: str = option(TEXT, ",", "between the columns of a host list", "restore-cluster")
     storage_class: str | None = option(
         optional(kinds.UPPER), "", "storage class of what is uploaded, such as STANDARD_IA, or NEARLINE at GCS", S3_GCS
     )

@@ -19,9 +19,8 @@ What is only ours is the section `[shipper]`. It stands in a companion beside th
 stock, `[shipper]` may as well stand in the main file. A key that both files set is a mistake, and so is any other
 section in the companion.
 
-Every key of stock's is read and checked. What then obeys it stands in the last column: a key with "not yet" has no
-effect in this release (0.1.0), and a warning names it where it is set; one with "nothing" never has, for the reason
-beside it. All the others are obeyed.
+Every key of stock's is read and checked. What then obeys it stands in the last column; a key with "nothing" has no
+effect, for the reason beside it; "not yet" is a provider that this version refuses.
 
 - Command line goes before environment, environment before the files, files before default.
 - Every option can be set by a variable, `MEDUSA_<SECTION>_<KEY>`: `MEDUSA_STORAGE_BUCKET_NAME`. With all required ones
@@ -49,9 +48,9 @@ error because a log file cannot be written or a receiver of metrics is down.
 
 ## Metrics
 
-`backup`, `report-last-backup --push-metrics` and, when `report_schedule` says so, `serve` send what
-[monitoring.md](monitoring.md) lists to where `monitoring_provider` says; `serve` also answers Prometheus at the address of
-`listen`.
+`backup`, `agent`, the commands that purge, `report-last-backup --push-metrics` and, when `report_schedule` says so, `serve`
+send what [monitoring.md](monitoring.md) lists to where `monitoring_provider` says; `serve` also answers Prometheus at the
+address of `listen`, `agent` at that of `agent_listen`.
 """
 
 _OPTIONS = "They stand before the command; `--listen` is one of `serve`."

@@ -24,6 +24,10 @@ class CheckedStore:
         """Return the whole object."""
         return self._checked("read", key).read(key, limit=limit)
 
+    def read_if_changed(self, key: str, version: str, *, limit: int = 64 << 20) -> Document | None:
+        """Return the whole object, unless it is still at that version."""
+        return self._checked("read_if_changed", key).read_if_changed(key, version, limit=limit)
+
     def fetch(self, key: str, sink: Sink) -> StoredObject:
         """Stream the object into ``sink``; ends between two pieces."""
 
@@ -50,8 +54,8 @@ class CheckedStore:
         return self._checked("put", key).put(key, body)
 
     def upload(self, key: str, source: Source) -> StoredObject:
-        """Create an object of any size."""
-        return self._checked("upload", key).upload(key, source)
+        """Create an object of any size; ends between two pieces."""
+        return self._checked("upload", key).upload(key, _CheckedSource(source, lambda: self._check("upload", key)))
 
     def list(self, folder: str) -> Iterator[StoredObject]:
         """Every object below the folder; ends between two of them."""
@@ -73,3 +77,20 @@ class CheckedStore:
     def _checked(self, operation: str, key: str) -> ObjectStore:
         self._check(operation, key)
         return self._store
+
+
+class _CheckedSource:
+    """``ports.Source`` that asks before each piece."""
+
+    def __init__(self, source: Source, check: Callable[[], None]) -> None:
+        self._source = source
+        self._check = check
+
+    @property
+    def size(self) -> int:
+        return self._source.size
+
+    def chunks(self) -> Iterator[bytes]:
+        for piece in self._source.chunks():
+            self._check()
+            yield piece

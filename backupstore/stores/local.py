@@ -76,6 +76,11 @@ class LocalStore:
             raise too_large(key, limit)
         return Document(body, hashlib.sha256(body).hexdigest(), facts.st_mtime)
 
+    def read_if_changed(self, key: str, version: str, *, limit: int = 64 << 20) -> Document | None:
+        """Return the whole object, unless it is still at that version: it is read to find that out."""
+        document = self.read(key, limit=limit)
+        return None if document.version == version else document
+
     def fetch(self, key: str, sink: Sink) -> StoredObject:
         """Stream the object into ``sink``. Corrupt when the file changes meanwhile, as only stock's writes do."""
         taken = 0

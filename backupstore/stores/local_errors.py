@@ -65,6 +65,7 @@ def missing_bucket(base: Path) -> NotFound:
     """The bucket's own directory is not there: hardly ever a fact about backups, nearly always a mount."""
     return NotFound(
         f"the bucket directory {base} does not exist",
-        hint=f"Is it mounted? The first backup makes {base.name}/ itself, but only below an existing {base.parent}.",
+        hint=f"Is it mounted? The first backup of a node (medusa-shipper backup) makes {base.name}/ itself, but only below"
+        f" an existing {base.parent}.",
         operation="open bucket",
     )

@@ -89,6 +89,11 @@ class MemoryStore:
             raise too_large(key, limit)
         return Document(held.body, held.version, held.stored.modified)
 
+    def read_if_changed(self, key: str, version: str, *, limit: int = 64 << 20) -> Document | None:
+        """Return the whole object, unless it is still at that version."""
+        document = self.read(key, limit=limit)
+        return None if document.version == version else document
+
     def fetch(self, key: str, sink: Sink) -> StoredObject:
         """Stream the object into ``sink``."""
         held = self._get("fetch", key)

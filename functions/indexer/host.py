@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from backupstore.chance import random_text
 from backupstore.core.layout import Layout
 from backupstore.core.notifications import Notified
 from backupstore.errors import BackupError
-from backupstore.function_host import Log, clusters, details, named, raise_first, revision, until
+from backupstore.function_host import Log, clusters, details, named, raise_first, until
 from backupstore.operations.deliver import Delivery, deliver
 from backupstore.operations.reading import read_head
 from backupstore.operations.reconcile import TRUST, ReconcileReport, reconcile
@@ -40,7 +41,7 @@ class Host:
         """Look at all that these messages, by their names, speak of, within so many seconds."""
         store = until(self.store, self.clock, seconds * _PART)
         prefix = self.settings.storage.prefix
-        delivery = deliver(store, messages, now=self.clock.now(), revision=revision, prefix=prefix)
+        delivery = deliver(store, messages, now=self.clock.now(), revision=random_text, prefix=prefix)
         self._tell(messages, delivery)
         return delivery
 
@@ -80,7 +81,7 @@ class Host:
     def _reconcile(self, store: ObjectStore, cluster: str) -> ReconcileReport:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return reconcile(
-                store, Layout(cluster), now=self.clock.now(), revision=revision, trust=TRUST, each=pool.map
+                store, Layout(cluster), now=self.clock.now(), revision=random_text, trust=TRUST, each=pool.map
             )
 
     def _tell_repairs(self, cluster: str, report: ReconcileReport) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from backupstore.chance import random_text
 from backupstore.core.layout import Layout
 from backupstore.core.measures import PURGE_ERROR, Sample
 from backupstore.core.purge_records import PurgeRecord, PurgeRules, run_name
 from backupstore.core.work import PurgeWork, read_work
 from backupstore.errors import BackupError, Corrupt
-from backupstore.function_host import Log, clusters, details, named, raise_first, revision, until
+from backupstore.function_host import Log, clusters, details, named, raise_first, until
 from backupstore.operations.opening import Opening
 from backupstore.operations.plan import Place
 from backupstore.operations.purging import Worker
@@ -70,9 +71,9 @@ class Host:
         policy, ours = policy_of(self.settings), self.settings.shipper
         orphan_grace = self.settings.storage.backup_grace_period_in_days * DAY
         opening = Opening(
-            name=run_name(at.now, revision()),
+            name=run_name(at.now, random_text()),
             rules=PurgeRules(grace=policy.incomplete_grace, orphan_grace=orphan_grace),
-            revision=revision,
+            revision=random_text,
             scheduled=True,
         )
         return plan_and_send(at, policy, ours.purge_max_share, opening, self.queue())
@@ -88,7 +89,7 @@ class Host:
                 )
             layout, now = Layout(work.prefix), self.clock.now()
             at, late = (Place(until(self.store, self.clock, seconds * part), layout, now) for part in (_WORK, _ALL))
-            worker = Worker(at, revision, self.clock.running, late=late)
+            worker = Worker(at, random_text, self.clock.running, late=late)
             self._tell_work(work, work_off(worker, work, indexer=late.store))
         except BackupError as error:
             return error

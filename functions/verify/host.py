@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from backupstore.chance import random_text
 from backupstore.core.due import Rhythm
 from backupstore.core.layout import Layout
 from backupstore.core.verification import WARNING
 from backupstore.core.work import VerifyWork, encode_work, read_work
 from backupstore.errors import BackupError, Corrupt
-from backupstore.function_host import Log, clusters, details, named, raise_first, revision, until
+from backupstore.function_host import Log, clusters, details, named, raise_first, until
 from backupstore.operations.round_merge import Desk
 from backupstore.operations.round_work import Done, do_work
 from backupstore.operations.rounds import Begun, Planner
@@ -45,7 +46,7 @@ class Host:
         rhythm = Rhythm(float(options.verify_interval), options.verify_data_share)
         store, sent, troubles = until(self.store, self.clock, seconds * _PART), 0, dict[str, BackupError]()
         for cluster in clusters(self.settings, store, prefix):
-            planner = Planner(store, self.queue, rhythm, self.clock.now(), revision)
+            planner = Planner(store, self.queue, rhythm, self.clock.now(), random_text)
             try:
                 begun = planner.begin(Layout(cluster))
             except BackupError as error:
@@ -86,7 +87,7 @@ class Host:
             store,
             Layout(work.prefix),
             self.clock.now(),
-            revision,
+            random_text,
             part_size=self.settings.storage.multipart_chunksize,
             hands_back=times < _TRIES,
             all_day=all_day,

@@ -57,6 +57,40 @@ class Reading:
         store.put(f"{root}a", b"2")
         assert store.read(f"{root}a").version != first
 
+    def test_what_has_not_changed_is_not_read_again(self, store: ObjectStore, root: str) -> None:
+        store.create(f"{root}a", b"1")
+        first = store.read(f"{root}a")
+        assert store.read_if_changed(f"{root}a", first.version) is None
+        store.replace(f"{root}a", b"22", first.version)
+        second = store.read_if_changed(f"{root}a", first.version)
+        assert second == store.read(f"{root}a")
+        assert second.body == b"22"
+        assert store.read_if_changed(f"{root}a", second.version, limit=2) is None
+        with pytest.raises(Corrupt):
+            store.read_if_changed(f"{root}a", first.version, limit=1)
+
+    def test_what_is_gone_and_what_is_there_again_has_changed(self, store: ObjectStore, root: str) -> None:
+        with pytest.raises(NotFound):
+            store.read_if_changed(f"{root}a", "1")
+        store.create(f"{root}a", b"1")
+        first = store.read(f"{root}a").version
+        store.delete([f"{root}a"])
+        with pytest.raises(NotFound) as caught:
+            store.read_if_changed(f"{root}a", first)
+        assert caught.value.key == f"{root}a"
+        store.create(f"{root}a", b"2")
+        again = store.read_if_changed(f"{root}a", first)
+        assert again is not None
+        assert again.body == b"2"
+        assert store.read_if_changed(f"{root}a", again.version) is None
+
+    def test_a_version_of_another_store_is_another_version(self, store: ObjectStore, root: str) -> None:
+        store.create(f"{root}a", b"1")
+        for version in ("", "none of ours", "0"):
+            found = store.read_if_changed(f"{root}a", version)
+            assert found is not None
+            assert found.body == b"1"
+
     def test_fetch_gives_every_byte_once_and_in_order(self, store: ObjectStore, root: str) -> None:
         source = whole(5 * MIB + 3)
         store.upload(f"{root}a", source)
@@ -118,6 +152,7 @@ class Reading:
     def test_what_is_not_an_object_key_is_refused(self, store: ObjectStore, key: str) -> None:
         calls: list[Callable[[], object]] = [
             lambda: store.read(key),
+            lambda: store.read_if_changed(key, "1"),
             lambda: store.head(key),
             lambda: store.fetch(key, lambda _: None),
             lambda: store.create(key, b""),

@@ -77,7 +77,8 @@ def test_its_requirements_name_all_that_it_loads(tmp_path: Path, function: str) 
 
 
 @pytest.mark.parametrize(
-    ("function", "grpc"), [("indexer", False), ("purge", True), ("report", False), ("verify", True)]
+    ("function", "grpc"),
+    [("coordinator", False), ("indexer", False), ("purge", True), ("report", False), ("verify", True)],
 )
 def test_at_google_too_and_it_loads_no_more_than_it_uses(tmp_path: Path, function: str, grpc: bool) -> None:  # noqa: FBT001
     folder = bundle(tmp_path / function, function)

@@ -87,6 +87,28 @@ def test_of_two_at_the_same_time_one_is_counted(site: Site) -> None:
     assert answer.result == done[0].result
 
 
+@pytest.mark.parametrize("sleepers", [1, 3])
+def test_what_is_put_down_after_the_end_is_not_left_behind(site: Site, sleepers: int) -> None:
+    """Each node is done by two at the same time; the slower ones answer when the purge is over."""
+    site.plan()
+    works = site.take()
+
+    def sleeping(left: int) -> None:
+        if left == 0:
+            for work in works:
+                site.work(work)
+        else:
+            about = site.fleet.layout.condemned(works[left - 1].node)
+            site.work(
+                works[left - 1],
+                lambda store: Meanwhile(store, "create", about, lambda: sleeping(left - 1)),
+            )
+
+    sleeping(sleepers)
+    assert ended(site) == [("n1", True), ("n2", True), ("n3", True)]
+    assert site.answers() == []
+
+
 def test_a_message_after_the_end_does_nothing(site: Site) -> None:
     site.plan()
     works = site.take()

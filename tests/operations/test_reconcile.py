@@ -136,6 +136,16 @@ def test_prefixes_are_found_from_announcements_and_folders() -> None:
     assert prefixes(story.store) == ("", "p", "q")
 
 
+def test_a_folder_that_a_node_calls_meta_hides_no_cluster() -> None:
+    """As stock lets a backup be called; and it proves no cluster without a prefix either."""
+    story = Story(layout=Layout("p"))
+    story.store.put(Layout("p").meta("a1", "meta", "manifest.json"), b"[]")
+    story.store.put(Layout("p").row(RowKey("meta", "manifest", "a1")), b"[]")
+    assert prefixes(story.store) == ("p",)
+    story.store.put(Layout().meta("bare", "index", "manifest.json"), b"[]")
+    assert prefixes(story.store) == ("", "p"), "stock lets one be called index, too"
+
+
 def test_a_cluster_without_a_prefix_beside_one_with_it() -> None:
     bare = Story(layout=Layout())
     other = Story(layout=Layout("p"), bucket=bare.bucket)

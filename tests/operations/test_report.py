@@ -6,11 +6,13 @@ import pytest
 
 from backupstore.core import measures
 from backupstore.core.documents import encode
+from backupstore.core.job_documents import Job, Wait
+from backupstore.core.job_ids import job_id
 from backupstore.core.measures import NEVER, Sample
 from backupstore.core.purge_records import NodeResult, PlannedWork, PurgeRecord
 from backupstore.core.writers import Principal
 from backupstore.errors import BackupError, Denied, Retryable
-from backupstore.operations.report import measure, measure_purges
+from backupstore.operations.report import measure, measure_jobs, measure_purges
 from backupstore.ports import ObjectStore
 from tests.interleaving import Around
 from tests.operations.stories import Story
@@ -46,6 +48,7 @@ class Failing(Around):
         raise self.error
 
 
+NOON = 1_800_014_400.0
 SILENT = Retryable("The store does not answer.")
 
 
@@ -57,7 +60,7 @@ def test_one_read_tells_everything(story: Story) -> None:
     story.reconcile(now=1000.0)
     reader = Noting(story.bucket.open(Principal.REPORT, story.layout))  # may not write anything
     found = by_name(measure(reader, story.layout, now=1060.0))
-    assert reader.calls == ["read", "list"], "the head, and whether there were purges"
+    assert reader.calls == ["read", "list", "entries", "entries"], "the head, and whether there were purges, or jobs"
     assert found["medusa-shipper.index-lag-seconds", ""] == 60
     assert found["medusa-shipper.complete-backups", ""] == 1
     assert found["medusa-cluster-backup.complete-backups-node-count", ""] == 2
@@ -167,3 +170,43 @@ def test_records_that_cannot_be_read_are_no_purges(story: Story) -> None:
 def test_a_node_that_may_not_see_purges_tells_nothing_of_them(story: Story) -> None:
     purged(story, "a", 100.0, freed("n1", 5), freed("n2", 7))
     assert measure_purges(Failing(story.store, Denied("no")), story.layout, now=1000.0) == []
+
+
+def jobs_of(story: Story, now: float = NOON) -> dict[str, float]:
+    return {sample.measure.what: sample.value for sample in measure_jobs(story.store, story.layout, now=now)}
+
+
+def asked(story: Story, number: int, at: float = NOON, **facts: object) -> str:
+    """A job; with ``facts``, one that a coordinator has seen."""
+    name = job_id("restore", at, f"{number:08x}")
+    story.store.put(story.layout.job_request(name), b"{}")
+    if facts:
+        told = {"revision": "r", "job": name, "kind": "restore", "backup": "a", "created": at, "since": at, **facts}
+        story.store.put(story.layout.job(name), encode(Job.model_validate(told)))
+    return name
+
+
+def test_jobs_are_told_until_they_are_over(story: Story) -> None:
+    assert jobs_of(story) == {"jobs-open": 0, "jobs-waiting": 0, "job-phase-seconds": 0}
+    first = asked(story, 1, phase="placing", since=NOON - 60)
+    asked(story, 2, phase="queued", since=NOON - 600, waiting=(Wait(why="its turn has not come"),))
+    assert jobs_of(story) == {"jobs-open": 2, "jobs-waiting": 0, "job-phase-seconds": 60}
+    asked(story, 1, phase="placing", since=NOON - 60, waiting=(Wait(node="n1", why="silent"),))
+    assert jobs_of(story) == {"jobs-open": 2, "jobs-waiting": 1, "job-phase-seconds": 60}
+    story.store.put(story.layout.job_over(first), b"")
+    assert jobs_of(story) == {"jobs-open": 1, "jobs-waiting": 0, "job-phase-seconds": 0}
+
+
+def test_a_job_that_nobody_coordinates_ages_and_one_that_cannot_be_read_waits(story: Story) -> None:
+    asked(story, 1, at=NOON - 3600)
+    assert jobs_of(story) == {"jobs-open": 1, "jobs-waiting": 0, "job-phase-seconds": 3600}
+    story.store.put(story.layout.job(asked(story, 2)), b"{")
+    assert jobs_of(story) == {"jobs-open": 2, "jobs-waiting": 1, "job-phase-seconds": 3600}
+    story.store.put(story.layout.job_request("restore-99999999999999-00000003"), b"{}")
+    assert jobs_of(story)["job-phase-seconds"] == NOON, "what holds no time is as old as can be"
+
+
+def test_jobs_that_cannot_be_seen_wait_and_who_may_not_see_them_tells_nothing(story: Story) -> None:
+    told = measure_jobs(Failing(story.store, SILENT), story.layout, now=NOON)
+    assert [(sample.measure, sample.value) for sample in told] == [(measures.JOBS_WAITING, 1)]
+    assert measure_jobs(Failing(story.store, Denied("no")), story.layout, now=NOON) == []

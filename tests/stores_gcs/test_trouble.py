@@ -221,6 +221,17 @@ class TestReading:
         assert fetched_sha256(store, key) == source.sha256
         assert proxy.seen("GET") == 2
 
+    def test_what_has_not_changed_is_told_without_a_body(self, store: GcsStore, proxy: FaultyProxy, key: str) -> None:
+        """As Google says it; fake-gcs-server does not know the condition, and sends the object."""
+        store.create(key, b"body")
+        version = store.read(key).version
+        proxy.requests.clear()
+        proxy.faults.append(Fault("GET", answer=b"HTTP/1.1 304 Not Modified\r\n\r\n"))
+        assert store.read_if_changed(key, version) is None
+        assert store.read_if_changed(key, version) is None
+        assert not proxy.faults
+        assert [f"ifGenerationNotMatch={version}" in target for _, target, _ in proxy.requests] == [True, True]
+
     def test_it_goes_on_with_the_same_object_or_not_at_all(
         self, store: GcsStore, server: GcsServer, proxy: FaultyProxy, key: str
     ) -> None:
@@ -310,6 +321,7 @@ REFUSALS: list[tuple[bytes, type[BackupError], str]] = [
     (refusal(400, "invalid", "no such storage class"), Misconfigured, "storage_class"),
     (refusal(409, "conflict"), Refused, "Try again"),
     (refusal(412, "conditionNotMet"), Conflict, ""),
+    (b"HTTP/1.1 304 Not Modified\r\n\r\n", Misconfigured, "bucket_name"),
     (b"HTTP/1.1 418 Teapot\r\ncontent-length: 3\r\n\r\n[[[", Misconfigured, "bucket_name"),
     (b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n[[[", Corrupt, "Google"),
     (b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{"name":"a"', Corrupt, "Google"),

@@ -171,7 +171,7 @@ def test_without_its_packages_it_says_what_to_install(environment: pytest.Monkey
     environment.setitem(sys.modules, "awscrt.checksums", None)
     with pytest.raises(Misconfigured, match="awscrt") as caught:
         open_store(settings())
-    assert "medusa-shipper[s3]" in caught.value.hint
+    assert "pip install '.[s3]'" in caught.value.hint
 
 
 def test_no_option_about_s3_is_without_effect() -> None:

@@ -116,6 +116,7 @@ def test_the_right_region_is_named(server: S3Server, verb: str) -> None:
         (refusal(403, "QuotaExceeded"), NoSpace, "quota"),
         (refusal(409, "InvalidBucketState"), Refused, "InvalidBucketState"),
         (b"HTTP/1.1 418 Teapot\r\ncontent-length: 5\r\n\r\nshort", Misconfigured, "short"),
+        (b"HTTP/1.1 304 Not Modified\r\n\r\n", Misconfigured, "304"),
         (b"HTTP/1.1 503 x\r\ncontent-length: 0\r\n\r\n", Retryable, "503"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Retryable, "not an HTTP answer"),
         (b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n", Retryable, "colon"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from backupstore.errors import Corrupt
+from backupstore.stores.http.faults import DAMAGED_TRIES
 from backupstore.stores.s3.store import S3Store
 from tests.conformance.samples import MIB, Pattern, fetched_sha256, keys_below, whole
 from tests.harness.faulty_proxy import Fault, FaultyProxy, refusal
@@ -48,6 +49,30 @@ class TestReading:
         store._downloads._crowd.size += 3  # beside others it streams
         assert fetched_sha256(store, key) == source.sha256
 
+    def test_what_has_not_changed_moves_no_body(self, store: S3Store, proxy: FaultyProxy, key: str) -> None:
+        store.create(key, b"body")
+        version = store.read(key).version
+        proxy.requests.clear()
+        of_a_body = Fault("GET", flip_answer=0)
+        proxy.faults.append(of_a_body)
+        assert store.read_if_changed(key, version) is None
+        assert [headers["if-none-match"] for _, _, headers in proxy.requests] == [f'"{version}"']
+        assert not of_a_body.struck
+
+    def test_a_busy_store_is_asked_again_whether_it_has_changed(
+        self, store: S3Store, proxy: FaultyProxy, key: str
+    ) -> None:
+        store.create(key, b"1")
+        version = store.read(key).version
+        proxy.faults.append(Fault("GET", times=2, answer=refusal(503, "SlowDown")))
+        assert store.read_if_changed(key, version) is None
+        store.put(key, b"2")
+        proxy.faults += [Fault("GET", lose_answer=True), Fault("GET", flip_answer=0)]
+        changed = store.read_if_changed(key, version)
+        assert changed is not None
+        assert changed.body == b"2"
+        assert not proxy.faults
+
     def test_what_was_there_is_not_asked_for_again(
         self, store: S3Store, proxy: FaultyProxy, source: Pattern, key: str
     ) -> None:
@@ -78,8 +103,10 @@ class TestReading:
         proxy.faults.append(Fault("GET", flip_answer=1000))
         assert store.read(key).body == b"".join(source.chunks())
         proxy.faults.append(Fault("GET", times=99, flip_answer=1000))
+        before = len(proxy.requests)
         with pytest.raises(Corrupt):
             store.read(key)
+        assert len(proxy.requests) - before == DAMAGED_TRIES, "as with every other damage"
 
     def test_an_object_that_changes_meanwhile_is_noticed(
         self, store: S3Store, server: S3Server, source: Pattern, key: str

@@ -12,7 +12,7 @@ from backupstore.stores.gcs import faults
 from backupstore.stores.gcs.place import Place
 from backupstore.stores.gcs.tokens import Tokens
 from backupstore.stores.http import client as http
-from backupstore.stores.http.client import OK, Answer, Taker
+from backupstore.stores.http.client import OK, UNCHANGED, Answer, Taker
 from backupstore.stores.http.connection import Request
 from backupstore.stores.http.pool import Wire
 from backupstore.stores.http.retry import Again
@@ -49,6 +49,10 @@ class Ask:
         """Bytes of the body."""
         return sum(map(len, self.body))
 
+    def is_good(self, status: int) -> bool:
+        """Whether it is the status of an answer to this, and of no error."""
+        return status < OK or status == GOES_ON or (status == UNCHANGED and "ifGenerationNotMatch" in self.query)
+
 
 class Client(http.Client[Ask]):
     """Sends requests for one bucket."""
@@ -63,7 +67,7 @@ class Client(http.Client[Ask]):
         token = self._tokens.current()
         request = Request(head=self._text(ask, token), body=ask.body, size=ask.size)
         head, body = self._exchange(request, ask.operation, ask.about, taker)
-        if head.status < OK or head.status == GOES_ON:
+        if ask.is_good(head.status):
             return Answer(head.status, head.headers, body)
         fault = faults.fault_of(head.status, head.headers, body)
         error = faults.error_of(fault, ask.operation, ask.about, self.place, reads=bool(ask.key))

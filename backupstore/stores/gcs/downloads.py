@@ -5,13 +5,14 @@ A connection that breaks is made anew where it broke, on the generation that was
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from backupstore.errors import NotFound
 from backupstore.ports import Document, Sink, StoredObject
 from backupstore.stores.answers import changed_meanwhile
 from backupstore.stores.gcs.client import Ask, Client
 from backupstore.stores.gcs.resources import crc_of, crc_text, digests_of
+from backupstore.stores.http.client import UNCHANGED, Answer
 from backupstore.stores.http.faults import DAMAGED_TRIES, BeyondEnd, damaged_on_the_way
 from backupstore.stores.http.head import Head
 from backupstore.stores.http.retry import Again
@@ -32,16 +33,22 @@ class Downloads:
     def read(self, key: str, limit: int) -> Document:
         """An object whole. Corrupt when it is larger than ``limit``, or not what the store says it is."""
         taken: list[bytes] = []
-        taker = taker_of(taken, key, limit)
+        ask, taker = self._ask("read", key), taker_of(taken, key, limit)
+        return self._client.run(lambda: _document(key, self._client.once(ask, taker), taken))
 
-        def attempt() -> Document:
-            answer = self._client.once(self._ask("read", key), taker)
-            body = b"".join(taken)
-            if crc_text(crc_of(0, body)) != digests_of(answer.headers).get("crc32c"):
-                raise Again(damaged_on_the_way("read", key), most=DAMAGED_TRIES)
-            return Document(body, _generation(answer.headers), http_time(answer.headers.get("last-modified", "")))
+    def read_if_changed(self, key: str, version: str, limit: int) -> Document | None:
+        """The same; None while its generation is that one, also where the server does not know the condition."""
+        if not version.isdecimal():
+            return self.read(key, limit)
+        taken: list[bytes] = []
+        ask, taker = self._ask("read", key, unless=version), taker_of(taken, key, limit)
 
-        return self._client.run(attempt)
+        def attempt() -> Document | None:
+            answer = self._client.once(ask, taker)
+            return None if answer.status == UNCHANGED else _document(key, answer, taken)
+
+        document = self._client.run(attempt)
+        return None if document is None or document.version == version else document
 
     def fetch(self, key: str, sink: Sink) -> StoredObject:
         """Stream an object into the sink."""
@@ -59,8 +66,10 @@ class Downloads:
         self._client.run(attempt)
         return stream.stored()
 
-    def _ask(self, operation: str, key: str, stream: _Stream | None = None) -> Ask:
+    def _ask(self, operation: str, key: str, stream: _Stream | None = None, *, unless: str = "") -> Ask:
         query, headers = {"alt": "media"}, dict(_AS_STORED)
+        if unless:
+            query["ifGenerationNotMatch"] = unless
         if stream is not None and stream.generation:
             query["generation"] = stream.generation
             if stream.got:
@@ -116,6 +125,13 @@ class _Stream:
         """What the headers say of the object."""
         modified = http_time(self._headers.get("last-modified", ""))
         return StoredObject(self._key, self.got, modified, digests_of(self._headers).get("md5"))
+
+
+def _document(key: str, answer: Answer, pieces: Sequence[bytes]) -> Document:
+    body = b"".join(pieces)
+    if crc_text(crc_of(0, body)) != digests_of(answer.headers).get("crc32c"):
+        raise Again(damaged_on_the_way("read", key), most=DAMAGED_TRIES)
+    return Document(body, _generation(answer.headers), http_time(answer.headers.get("last-modified", "")))
 
 
 def _generation(headers: Mapping[str, str]) -> str:

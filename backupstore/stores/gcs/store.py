@@ -45,6 +45,10 @@ class GcsStore:
         """Return the whole object."""
         return self._downloads.read(check_key(key, "read"), limit)
 
+    def read_if_changed(self, key: str, version: str, *, limit: int = 64 << 20) -> Document | None:
+        """Return the whole object, unless it is still at that version."""
+        return self._downloads.read_if_changed(check_key(key, "read"), version, limit)
+
     def fetch(self, key: str, sink: Sink) -> StoredObject:
         """Stream the object into ``sink``."""
         return self._downloads.fetch(check_key(key, "fetch"), sink)

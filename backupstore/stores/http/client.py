@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 OK = 300
 """Below it, an answer is no error."""
+UNCHANGED = 304
+"""The answer without a body to who asks for an object unless it is still the one that he knows."""
 
 _DOCUMENT_LIMIT = 32 << 20
 

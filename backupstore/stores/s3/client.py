@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from backupstore.errors import BackupError, Denied, Misconfigured
 from backupstore.ports import Clock
 from backupstore.stores.http import client as http
-from backupstore.stores.http.client import OK, Answer, Taker
+from backupstore.stores.http.client import OK, UNCHANGED, Answer, Taker
 from backupstore.stores.http.connection import Request
 from backupstore.stores.http.pool import Wire
 from backupstore.stores.http.retry import Again
@@ -51,6 +51,10 @@ class Ask:
         """Whether the body waits for a go-ahead."""
         return self.careful and self.body.size > _LARGE
 
+    def is_good(self, status: int) -> bool:
+        """Whether it is the status of an answer to this, and of no error."""
+        return status < OK or (status == UNCHANGED and self.method == "GET" and "if-none-match" in self.headers)
+
 
 class Client(http.Client[Ask]):
     """Sends requests to one endpoint."""
@@ -66,7 +70,7 @@ class Client(http.Client[Ask]):
         """One attempt. Again, or an error of ours; what the taker raises passes through."""
         keys = self._keys.current()
         head, body = self._exchange(self._request(ask, keys), ask.operation, ask.key or ask.folder, taker)
-        if head.status < OK and not _FAILED_LATE.match(body):
+        if ask.is_good(head.status) and not _FAILED_LATE.match(body):
             return Answer(head.status, head.headers, body)
         fault = faults.fault_of(_SERVER_ERROR if head.status < OK else head.status, head.headers, body)
         if ask.method == "HEAD" and fault.status in _WITHOUT_REASON:

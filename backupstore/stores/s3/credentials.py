@@ -94,7 +94,7 @@ class BotocoreKeys:
                 raise unreadable_key_file(self._key_file) from error
             except OSError as error:
                 raise self._missing(f"{error.strerror}") from error
-        return _session(self._profile, self._key_file)
+        return session_of(self._profile, self._key_file)
 
     def _missing(self, why: str) -> Misconfigured:
         where = f"key_file = {self._key_file}" if self._key_file else "no key_file"
@@ -107,13 +107,14 @@ class BotocoreKeys:
 def bundle_of(profile: str | None, key_file: Path | None) -> Path | None:
     """The certificate authorities that ``AWS_CA_BUNDLE`` or ``ca_bundle`` of the AWS configuration names."""
     try:
-        named = _session(profile, key_file).get_config_variable("ca_bundle")
+        named = session_of(profile, key_file).get_config_variable("ca_bundle")
     except BotoCoreError:
         return None  # there is no such profile: whoever asks it for keys is told so
     return Path(named) if named else None
 
 
-def _session(profile: str | None, key_file: Path | None) -> botocore.session.Session:
+def session_of(profile: str | None, key_file: Path | None) -> botocore.session.Session:
+    """Where keys are looked for."""
     if key_file is None:
         return botocore.session.Session(profile=profile)
     session = botocore.session.Session(profile=profile or "default")  # a named profile leaves out the environment

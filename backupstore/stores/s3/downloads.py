@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from backupstore.ports import Document, Sink, StoredObject
 from backupstore.stores.answers import changed_meanwhile
+from backupstore.stores.http.client import UNCHANGED, Answer
 from backupstore.stores.http.faults import BeyondEnd, Unmet
 from backupstore.stores.http.head import Head
 from backupstore.stores.http.memory import SMALL, Memory, Share
@@ -31,15 +33,20 @@ class Downloads:
     def read(self, key: str, limit: int) -> Document:
         """An object whole. Corrupt when it is larger than ``limit``, or not what the store says it is."""
         taken: list[bytes] = []
-        taker = taker_of(taken, key, limit)
+        ask, taker = self._whole(key), taker_of(taken, key, limit)
+        return self._client.run(lambda: _document(key, self._client.once(ask, taker), taken))
 
-        def attempt() -> Document:
-            ask = Ask(operation="read", method="GET", key=key, headers=reading_headers(self._storing))
+    def read_if_changed(self, key: str, version: str, limit: int) -> Document | None:
+        """The same; None while its ETag is that one, also where the store does not know the condition."""
+        taken: list[bytes] = []
+        ask, taker = self._whole(key, {"if-none-match": f'"{version}"'}), taker_of(taken, key, limit)
+
+        def attempt() -> Document | None:
             answer = self._client.once(ask, taker)
-            check("read", key, answer.headers, taken)
-            return Document(b"".join(taken), answer.etag, http_time(answer.headers.get("last-modified", "")))
+            return None if answer.status == UNCHANGED else _document(key, answer, taken)
 
-        return self._client.run(attempt)
+        document = self._client.run(attempt)
+        return None if document is None or document.version == version else document
 
     def fetch(self, key: str, sink: Sink) -> StoredObject:
         """Stream an object into the sink."""
@@ -53,6 +60,10 @@ class Downloads:
             else:
                 Large(self._client, self._storing, share, self._crowd).fetch(first, sink)
         return fetched_of(key, first.total, first.headers)
+
+    def _whole(self, key: str, condition: Mapping[str, str] = MappingProxyType({})) -> Ask:
+        headers = {**reading_headers(self._storing), **condition}
+        return Ask(operation="read", method="GET", key=key, headers=headers)
 
     def _first(self, key: str, share: Share) -> Range | None:
         """The first range, which may be all of it; None for an empty object, of which there is none."""
@@ -85,3 +96,8 @@ class Downloads:
             return first
 
         return self._client.run(attempt)
+
+
+def _document(key: str, answer: Answer, pieces: Sequence[bytes]) -> Document:
+    check("read", key, answer.headers, pieces)
+    return Document(b"".join(pieces), answer.etag, http_time(answer.headers.get("last-modified", "")))

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from backupstore.errors import Retryable
-from backupstore.stores.http.faults import Unmet, damaged_on_the_way
+from backupstore.stores.http.faults import DAMAGED_TRIES, Unmet, damaged_on_the_way
 from backupstore.stores.http.head import Head
 from backupstore.stores.http.retry import Again
 from backupstore.stores.s3.client import Ask
@@ -16,7 +16,6 @@ from backupstore.stores.s3.integrity import Expected
 from backupstore.stores.s3.options import Storing
 from backupstore.stores.s3.reading import reading_headers
 
-_DAMAGED_TRIES = 3
 _PARTIAL = 206
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
@@ -77,4 +76,4 @@ def check(operation: str, key: str, headers: Mapping[str, str], pieces: Iterable
     expected = Expected(headers)
     expected.take(pieces)
     if not expected.is_met():
-        raise Again(damaged_on_the_way(operation, key), most=_DAMAGED_TRIES)
+        raise Again(damaged_on_the_way(operation, key), most=DAMAGED_TRIES)

@@ -1,0 +1,1 @@
+"""Coordinates cluster restores and backups: what operators ask and nodes answer leads to the next commands."""
