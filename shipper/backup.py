@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from backupstore.core import layout as grammar
 from backupstore.core import names
 from backupstore.core.documents import CorruptFile
-from backupstore.errors import BackupError
+from backupstore.core.shown import counted
+from backupstore.errors import BackupError, Corrupt
 from shipper import manifest, snapshot
 from shipper.announce import MOST_FILES, announce, announce_started
 from shipper.begin import Node, Opened, Opening, Request, describe, look_at_node
@@ -80,6 +81,18 @@ class Report:
     def is_good(self) -> bool:
         """Whether this backup may be relied on."""
         return not self.totals.corrupt
+
+    def check(self) -> None:
+        """Corrupt when it may not be relied on."""
+        corrupt = self.totals.corrupt
+        if corrupt:
+            raise Corrupt(
+                f"{counted(corrupt, 'component')} of {self.backup} {'is' if corrupt == 1 else 'are'} corrupt on this node's"
+                " disk; the backup is marked, and never good.",
+                hint="Check the disk (dmesg, smartctl); run 'nodetool scrub' or rebuild the data from its replicas, then back"
+                " up again.",
+                operation="backup",
+            )
 
 
 def back_up(site: Site, request: Request, limits: Limits, progress: Progress) -> Report:
@@ -215,7 +228,7 @@ class _Run:
 
     def _upload(self, ledger: Ledger, destination: Destination, pace: Pace) -> tuple[str, ...]:
         totals = ledger.totals()
-        self.progress.begin("uploading", files=totals.files, size=totals.size)
+        self.progress.begin("uploading what is new", files=totals.files, size=totals.size)
         began = self.site.clock.running()
         try:
             uploader = Uploader(

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from backupstore.core import layout as grammar
 from backupstore.core.layout import Layout
+from backupstore.core.names import SYSTEM_KEYSPACES
 from backupstore.errors import NoSpace, NotFound, Refused
 from backupstore.ports import ObjectStore
 from shipper.meta import look
 from shipper.progress import Progress
-from shipper.restore.schema_text import SYSTEM_KEYSPACES
 from shipper.snapshot import Filters
 from shipper.state import disk_error
 from shipper.transfer.download import Downloader

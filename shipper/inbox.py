@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 
-from backupstore.core.events import ObjectEvent, subjects
+from backupstore.core.events import ObjectEvent, clusters_with_news, subjects
 from shipper.watching import EventsLost, Watcher
 
 CAPACITY = 20_000
@@ -26,7 +26,7 @@ class Inbox:
 
     def put(self, events: Iterable[ObjectEvent]) -> bool:
         """Keep those that say where to look. False when there is no room for all of them."""
-        useful = dict.fromkeys(event for event in events if subjects([event]))
+        useful = dict.fromkeys(event for event in events if subjects([event]) or clusters_with_news([event]))
         with self._changed:
             fits = len(self._waiting.keys() | useful.keys()) <= self._capacity
             if fits:

@@ -19,7 +19,7 @@ from watchdog.observers.api import BaseObserver, ObservedWatch
 from backupstore.core.events import Kind, ObjectEvent, from_directory
 from backupstore.errors import BackupError
 from backupstore.stores.local_errors import translate
-from shipper.watching import EventsLost, Watcher, watched_folders
+from shipper.watching import BACKUPS, EventsLost, Watched, Watcher
 
 # Reading makes events too (opened, closed_no_write): an index that was read has not changed.
 _KINDS: dict[str, Kind] = {"created": "created", "moved": "created", "closed": "created", "deleted": "removed"}
@@ -32,9 +32,10 @@ class WatchesUsedUp(Exception):
 class DirectoryWatcher(FileSystemEventHandler):
     """``watching.Watcher`` by inotify. ``check`` raises when the bucket is not there."""
 
-    def __init__(self, bucket: Path, check: Callable[[], None]) -> None:
+    def __init__(self, bucket: Path, check: Callable[[], None], watched: Watched = BACKUPS) -> None:
         self._bucket = bucket
         self._check = check
+        self._folders = watched.folders
         self._events: queue.Queue[ObjectEvent] = queue.Queue()
         self._observer: BaseObserver | None = None
         self._watched: dict[str, tuple[int, int]] = {}
@@ -44,7 +45,7 @@ class DirectoryWatcher(FileSystemEventHandler):
     def follow(self, prefixes: Iterable[str]) -> None:
         """Also watch these clusters. WatchesUsedUp when that cannot be."""
         self._check()
-        for folder in watched_folders(prefixes):
+        for folder in self._folders(prefixes):
             if folder not in self._watched:
                 path = self._bucket / folder
                 try:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
 from shipper.site import Site
+from shipper.state import StateDirectory
 
 _OPEN = "open-backups"
 _SNAPSHOT = "snapshot"
@@ -91,6 +92,11 @@ def _look(site: Site, tag: str) -> tuple[int, int]:
     with suppress(FileNotFoundError):  # cleared at this moment: it is not the one that was taken
         return len(folders), max((path.stat().st_mtime_ns for path in folders), default=0)
     return len(folders), 0
+
+
+def used_before(state: StateDirectory, bucket: str) -> bool:
+    """Whether a backup into this bucket has ended well on this machine: then the bucket was there."""
+    return state.read(_LAST).get("bucket") == bucket
 
 
 def remember_last(site: Site, backup: str) -> None:

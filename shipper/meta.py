@@ -39,6 +39,11 @@ class Listed:
         """Whether nobody may go on with it: it is finished or given up."""
         return grammar.MANIFEST in self.files or grammar.ABANDONED in self.files
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is over, and a backup."""
+        return grammar.MANIFEST in self.files and grammar.ABANDONED not in self.files
+
 
 def look(store: ObjectStore, layout: Layout, node: str, backup: str) -> Listed:
     """List the meta folder, and read nothing."""

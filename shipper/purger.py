@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import uuid
 from dataclasses import dataclass
 
+from backupstore.chance import random_text
 from backupstore.core.layout import Layout
 from backupstore.core.purge_records import run_name
+from backupstore.core.shown import counted
 from backupstore.errors import BackupError
 from backupstore.operations.brake import HINT, why_braked
 from backupstore.operations.plan import Place
@@ -77,19 +78,19 @@ class Purger:
             _log.log(logging.WARNING if remark.hint else logging.INFO, remark.text, extra={"hint": remark.hint})
         if outcome.errors:
             raise _NeedsSomebody(
-                f"it failed on {len(outcome.errors)} nodes.",
+                f"it failed on {counted(len(outcome.errors), 'node')}.",
                 hint="The lines above say why; the next purge goes on there.",
                 operation="purge",
             )
 
     def _run(self, at: Place, grace: float) -> Run:
         return Run(
-            name=run_name(at.now, uuid.uuid4().hex),
+            name=run_name(at.now, random_text()),
             grace=grace,
             orphan_grace=self.settings.storage.backup_grace_period_in_days * DAY,
             cached_mount=sees_late(self.settings),
             scheduled=True,
-            revision=lambda: uuid.uuid4().hex,
+            revision=random_text,
             running=self.clock.running,
             tell=tell_node,
         )

@@ -1,7 +1,7 @@
-"""What ``serve`` does at set times: one job in a thread of its own, so that the catalog never waits for it.
+"""What ``serve`` does at set times: one task in a thread of its own, so that the catalog never waits for it.
 
 It is begun by the loop that has made sure that the bucket is there, never twice at once, and one cluster after the other.
-A time that has passed meanwhile, or while nothing ran, is made up for once. When a job was last done is what the bucket
+A time that has passed meanwhile, or while nothing ran, is made up for once. When a task was last done is what the bucket
 tells, where the bucket does, so that a restart neither leaves a time out nor does it again.
 """
 
@@ -24,7 +24,7 @@ _TRY_AGAIN = 300.0
 _AT_THE_END = 5.0
 
 
-class Job(Protocol):
+class Task(Protocol):
     """Something to be done for a cluster. Both raise what the store raises, and Ended when ``keep_on`` does."""
 
     @property
@@ -43,9 +43,9 @@ class Job(Protocol):
 
 @dataclass(slots=True)
 class Scheduled:
-    """One job and its times."""
+    """One task and its times."""
 
-    job: Job
+    task: Task
     timetable: Timetable
     clock: Clock
     ending: threading.Event
@@ -65,7 +65,7 @@ class Scheduled:
         now = self.clock.now()
         due = [prefix for prefix in clusters if self._due.get(prefix, now) <= now]
         if due:
-            self._thread = threading.Thread(target=self._run, args=(due, store), name=self.job.name, daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(due, store), name=self.task.name, daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -83,7 +83,7 @@ class Scheduled:
                 except BackupError as error:
                     _log.error(
                         "%s failed, and is tried again in %.0f minutes: %s",
-                        self.job.name,
+                        self.task.name,
                         _TRY_AGAIN / 60,
                         error.message,
                         extra={"error": error},
@@ -92,11 +92,11 @@ class Scheduled:
     def _do(self, prefix: str, store: ObjectStore) -> float:
         """Do it if it is due; when it is again."""
         now = self.clock.now()
-        told = self.job.last(prefix)
+        told = self.task.last(prefix)
         last = min(now, max(told if told is not None else self._since, self._done.get(prefix, 0.0)))
         due = self.timetable.after(last)
         if due > now:
             return due
-        self.job.run(prefix, store)
+        self.task.run(prefix, store)
         self._done[prefix] = now
         return self.timetable.after(now)

@@ -1,8 +1,9 @@
 """All functions of the system on one machine: what the cloud runs on events and timers, in one loop.
 
-These are the indexer, its reconcile, verify (``verifier``), and at set times purge and report (``scheduled``). Events are
-collected for a moment and handled together, each document being written once; reconcile runs at the start and at
-intervals, so that whatever was lost is found. An error of one cluster is told and tried again; it never stops the others.
+These are the indexer, its reconcile, verify (``verifier``), the coordinator (``coordinating``), and at set times purge and
+report (``scheduled``). Events are collected for a moment and handled together, each document being written once; reconcile
+runs at the start and at intervals, so that whatever was lost is found. An error of one cluster is told and tried again; it
+never stops the others.
 A bucket that goes away, as a mount does, is told of once and waited for.
 """
 
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from backupstore.core.events import Subject, subjects
+from backupstore.core.events import Subject, clusters_with_news, subjects
 from backupstore.core.layout import Layout
+from backupstore.core.shown import some_of
 from backupstore.errors import BackupError, NotFound, Retryable
 from backupstore.operations.index import index
 from backupstore.operations.reading import read_head
@@ -23,6 +25,7 @@ from backupstore.ports import Clock, ObjectStore
 from backupstore.stores.probe import probe_compare_and_swap
 from backupstore.stores.single import SingleWriterStore
 from backupstore.wiring import check_bucket, sweep_unfinished
+from shipper.coordinating import Coordinating
 from shipper.in_threads import hands, never_ends
 from shipper.scheduled import Scheduled
 from shipper.verifier import Verifier
@@ -50,7 +53,8 @@ class Server:
     interval: float
     prefix: str | None = None
     verifier: Verifier | None = None
-    jobs: tuple[Scheduled, ...] = ()
+    coordinating: Coordinating | None = None
+    tasks: tuple[Scheduled, ...] = ()
     keep_on: Callable[[], None] = never_ends
     _failed: set[Subject] = field(default_factory=set, init=False)
     _try_again: float = field(default=0.0, init=False)
@@ -102,6 +106,8 @@ class Server:
             self._look_for_unverified(clusters)
             self.verifier.work()
             self._index(self.verifier.put_down())
+        if self.coordinating:
+            good = self.coordinating.once(self._written) and good
         return good and not self._failed
 
     def _look_at_all(self, watcher: Watcher, trust: float = 0.0) -> None:
@@ -134,12 +140,18 @@ class Server:
             self._look_for_unverified({subject.prefix for subject in wanted})
         if self.clock.running() >= self._due:
             self._look_at_all(watcher, TRUST)
-        for job in self.jobs:
-            job.look(self._known, self._written)
+        if self.coordinating:
+            news = {prefix for prefix in clusters_with_news(events) if self.prefix in {None, prefix}}
+            self.coordinating.look(news, self._written)
+        for task in self.tasks:
+            task.look(self._known, self._written)
 
     def _clusters(self) -> tuple[str, ...]:
         """Prefixes to serve now."""
-        return (self.prefix,) if self.prefix is not None else (prefixes(self.store) or ("",))
+        if self.prefix is not None:
+            return (self.prefix,)
+        asked = self.coordinating.search.clusters(self.store, self.clock.running()) if self.coordinating else ()
+        return tuple(sorted({*prefixes(self.store), *asked})) or ("",)
 
     def _index(self, wanted: Iterable[Subject]) -> None:
         """Bring the index up to date for these, cluster by cluster; what fails is tried again."""
@@ -236,8 +248,7 @@ def _tell(prefix: str, report: ReconcileReport) -> None:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _SHOWN
-    return f"{', '.join(names[:_SHOWN])}{f' and {more} more' if more > 0 else ''}"
+    return some_of(names, _SHOWN)
 
 
 def _about(subject: Subject) -> str:

@@ -11,9 +11,10 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 
+from backupstore.core.names import SYSTEM_KEYSPACES
+from backupstore.core.schema_changes import table_ids
 from backupstore.errors import BackupError, NodeTrouble, NotFound, Refused
 from shipper.cassandra.port import CassandraNode, Schema
-from shipper.restore.schema_text import SYSTEM_KEYSPACES, table_ids
 
 OURS = "medusa-shipper-"
 KEPT = "medusa-shipper_kept-"

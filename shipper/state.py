@@ -65,10 +65,13 @@ class StateDirectory:
         return self.path / "restore.json"
 
     @contextmanager
-    def locked(self, verb: str) -> Iterator[None]:
-        """Hold the node's lock, so that one backup or restore runs at a time. Refused when another holds it."""
+    def locked(self, verb: str, lock: str = "lock") -> Iterator[None]:
+        """Hold the node's lock, so that one backup or restore runs at a time. Refused when another holds it.
+
+        ``lock``: the file; programs that are there once, and run backups and restores themselves, have one of their own.
+        """
         self.prepare()
-        handle = self._open_lock()
+        handle = self._open_lock(lock)
         try:
             self._take(handle)
             os.ftruncate(handle, 0)
@@ -79,9 +82,9 @@ class StateDirectory:
         finally:
             os.close(handle)
 
-    def _open_lock(self) -> int:
+    def _open_lock(self, lock: str) -> int:
         try:
-            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.path / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             give_away(handle, self.path)
         except OSError as error:
             raise Denied(

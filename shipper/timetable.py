@@ -18,6 +18,8 @@ from backupstore.settings.schedules import Schedule
 # By name, for the first day of the week is another one there than with cron.
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _UTC = timezone.utc
+_MINUTE = 60.0
+_LONGEST = 16 * 366 * 86_400.0  # the 29th of February may stay away for eight years
 
 
 class Timetable:
@@ -36,6 +38,22 @@ class Timetable:
         # A trigger gives the first time that is not before; what is asked for is later than ``at``.
         found = self._trigger.get_next_fire_time(None, datetime.fromtimestamp(int(at) + 1, _UTC))
         return found.timestamp() if found else float("inf")
+
+    def last(self, at: float) -> float | None:
+        """The last time that is not later than this one, both in epoch seconds; None when there is none in many years."""
+        span = _MINUTE
+        while (found := self.after(at - span)) > at:
+            span *= 2
+            if span > _LONGEST:
+                return None
+        later = at
+        while later - found > _MINUTE / 2:  # no two times are closer than a minute
+            middle = (found + later) / 2
+            if (between := self.after(middle)) <= at:
+                found = between
+            else:
+                later = middle
+        return found
 
 
 def _trigger(schedule: Schedule, days: Iterable[int], weekdays: Iterable[int]) -> CronTrigger:

@@ -1,15 +1,16 @@
 """How a bucket tells that something was written: by the kernel's events, or by looking again and again.
 
-Only two kinds of folder are watched, which grow with the number of backups and not with their files: announcements, and
-stock's index for what stock's nodes write. Inotify sees nothing that other machines write to a network mount, so there
-the folders are listed at intervals. Both lose events now and then: where a watcher notices that it may have, it says so
-by ``EventsLost``; the rest is found by the periodic reconcile.
+Only few kinds of folder are watched, which grow with the number of backups and not with their files: announcements,
+stock's index for what stock's nodes write, and by a coordinator what operators ask for. Inotify sees nothing that other
+machines write to a network mount, so there the folders are listed at intervals. Both lose events now and then: where a
+watcher notices that it may have, it says so by ``EventsLost``; the rest is found by the periodic reconcile.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -81,9 +82,22 @@ def is_remote(path: Path, mounts: Path = MOUNTS) -> bool:
     return kind in _REMOTE or kind.startswith("fuse.")
 
 
-def watched_folders(prefixes: Iterable[str], announced: str = ANNOUNCED) -> tuple[str, ...]:
-    """The folders that tell of every backup of these clusters."""
-    return (announced, *(Layout(prefix).all_rows() for prefix in prefixes))
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What is watched. ``announced``: where to look for announcements; ``jobs``: also for what operators ask for."""
+
+    announced: str = ANNOUNCED
+    jobs: bool = False
+
+    def folders(self, prefixes: Iterable[str]) -> tuple[str, ...]:
+        """The folders that tell of all there is to be known of these clusters."""
+        layouts = [Layout(prefix) for prefix in prefixes]
+        asked = (layout.all_job_requests() for layout in layouts if self.jobs)
+        return (self.announced, *(layout.all_rows() for layout in layouts), *asked)
+
+
+BACKUPS = Watched()
+"""What everybody watches."""
 
 
 class Presence:
@@ -115,7 +129,7 @@ class Presence:
 class Poller:
     """Looks again and again, every ``interval`` seconds, into any store: one listing of each watched folder.
 
-    ``check`` is asked before each look, and while waiting. ``announced``: where to look for announcements.
+    ``check`` is asked before each look, and while waiting.
     """
 
     def __init__(
@@ -124,21 +138,20 @@ class Poller:
         clock: Clock,
         interval: float,
         check: Callable[[], None],
-        *,
-        announced: str = ANNOUNCED,
+        watched: Watched = BACKUPS,
     ) -> None:
         self._store = store
         self._clock = clock
         self._interval = interval
         self._check = check
-        self._announced = announced
+        self._watched = watched
         self._folders: set[str] = set()
         self._seen: dict[str, tuple[float, str | None]] = {}
         self._due = clock.running() + interval
 
     def follow(self, prefixes: Iterable[str]) -> None:
         """Also list these clusters; what lies there already is known to whoever looks after this."""
-        new = set(watched_folders(prefixes, self._announced)) - self._folders
+        new = set(self._watched.folders(prefixes)) - self._folders
         self._seen |= self._list(new)
         self._folders |= new
 

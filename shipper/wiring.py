@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from backupstore.chance import random_text
 from backupstore.core.layout import Layout
 from backupstore.errors import BackupError, NodeTrouble
 from backupstore.ports import Clock, ObjectStore
@@ -24,8 +27,10 @@ from shipper.cassandra.port import SnapshotCommands
 from shipper.cassandra.process import find_program
 from shipper.cassandra.service import Commands, HealthCheck, Presence, Service
 from shipper.cassandra.service import Limits as ServiceLimits
+from shipper.cassandra.sstableloader import LoaderAccess, Stores
 from shipper.cassandra.wire import Address
-from shipper.restore.port import Directories, Witness
+from shipper.restore.port import Directories, Rows, Witness
+from shipper.restore.steps import Machine
 from shipper.site import Site
 from shipper.state import StateDirectory
 from shipper.watching import MOUNTS, mount_of, remembers_directories
@@ -52,6 +57,13 @@ def sees_late(settings: Settings, mounts: Path = MOUNTS) -> bool:
         return True
 
 
+def cql_access(settings: Settings, address: Address) -> CqlAccess:
+    """CQL with a node, as whom the settings say."""
+    cassandra = settings.cassandra
+    tls = Tls(cassandra.certfile, cassandra.usercert, cassandra.userkey) if cassandra.certfile else None
+    return CqlAccess(address, cassandra.cql_username or "", cassandra.cql_password or "", tls)
+
+
 @dataclass(frozen=True)
 class NodeWiring:
     """Everything of the node, made once from the settings."""
@@ -67,10 +79,8 @@ class NodeWiring:
     @cached_property
     def access(self) -> CqlAccess:
         """CQL with the node beside us."""
-        cassandra = self.settings.cassandra
-        tls = Tls(cassandra.certfile, cassandra.usercert, cassandra.userkey) if cassandra.certfile else None
-        address = cql_address(self.configuration, tls=tls is not None)
-        return CqlAccess(address, cassandra.cql_username or "", cassandra.cql_password or "", tls)
+        tls = self.settings.cassandra.certfile is not None
+        return cql_access(self.settings, cql_address(self.configuration, tls=tls))
 
     @cached_property
     def nodetool(self) -> Nodetool:
@@ -99,6 +109,22 @@ class NodeWiring:
         server = Server(kubernetes.cassandra_url, float(self.settings.shipper.nodetool_timeout), tls)
         return ManagementApi(server) if kubernetes.use_mgmt_api else Jolokia(server)
 
+    def loader(self) -> LoaderAccess:
+        """sstableloader, with the node beside us as its contact point."""
+        c = self.settings.cassandra
+        stores = None
+        if c.sstableloader_ts and c.sstableloader_tspw and c.sstableloader_ks and c.sstableloader_kspw:
+            stores = Stores(c.sstableloader_ts, c.sstableloader_tspw, c.sstableloader_ks, c.sstableloader_kspw)
+        return LoaderAccess(
+            executable=c.sstableloader_bin,
+            contact=self.access.address,
+            storage_port=self.configuration.ports.storage,
+            yaml=self.configuration.path,
+            username=self.access.username,
+            password=self.access.password,
+            stores=stores,
+        )
+
     @cached_property
     def node(self) -> LocalNode:
         """The node as the verbs see it."""
@@ -113,7 +139,7 @@ class NodeWiring:
     def directories(self) -> Directories:
         """Everything on disk that Cassandra owns."""
         found = self.configuration.directories
-        return Directories(found.data, found.beside_data, found.local)
+        return Directories(found.data, found.beside_data, found.local, caches=found.saved_caches)
 
     def service(self) -> CassandraService:
         """Starting and stopping."""
@@ -130,7 +156,23 @@ class NodeWiring:
         waits = ServiceLimits(stop=float(limits.stop_timeout), start=float(limits.start_timeout))
         health = HealthCheck(checks.query or "", checks.expected_rows, checks.expected_result or "")
         return CassandraService(
-            Service(commands, presence, waits, self.clock), commands, checks.health_check == "all", health, self.node
+            Service(commands, presence, waits, self.clock),
+            commands,
+            checks.health_check == "all",
+            health,
+            self.node,
+            self.nodetool,
+        )
+
+    def machine(self) -> Machine:
+        """The node as something to restore."""
+        return Machine(
+            directories=self.directories(),
+            service=self.service(),
+            peers=self.peers(remembered_host_id(self.settings.shipper.state_dir)),
+            workers=self.settings.storage.concurrent_transfers,
+            new_id=lambda: f"restore-{random_text()}",
+            yaml=self.configuration.path,
         )
 
     def peers(self, own_host_id: str) -> RingPeers:
@@ -147,6 +189,7 @@ class CassandraService:
     wants_all: bool
     health: HealthCheck
     node: LocalNode
+    nodetool: Nodetool
 
     def stop(self) -> None:
         """Stop it and wait until it is down."""
@@ -168,6 +211,23 @@ class CassandraService:
                 " --no-verify leaves the check out.",
                 operation="check",
             )
+
+    def drain(self) -> None:
+        """Nodetool drain."""
+        self.nodetool.drain()
+
+    def query(self, statement: str, values: Sequence[object] = ()) -> Rows:
+        """Ask this node only."""
+        with self.node.session() as session:
+            return session.query(statement, values)
+
+    def asking(self) -> AbstractContextManager[object]:
+        """The node keeps its session for so long."""
+        return self.node
+
+    def rebuild_index(self, keyspace: str, table: str, index: str) -> None:
+        """Nodetool rebuild_index."""
+        self.nodetool.rebuild_index(keyspace, table, index)
 
     def missing_commands(self) -> tuple[str, ...]:
         """Programs of stop_cmd and start_cmd that are not here."""

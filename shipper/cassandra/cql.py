@@ -15,6 +15,7 @@ import logging
 import re
 import ssl
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from backupstore.errors import BackupError, Denied, Misconfigured, NodeTrouble
 from shipper.cassandra import wire
+from shipper.cassandra.port import Undecoded
 from shipper.cassandra.schema_text import described, exported
-from shipper.cassandra.system_tables import identity_of, members_of, truncations_of
+from shipper.cassandra.system_tables import identity_of, members_of, truncations_of, versions_of
 from shipper.cassandra.wire import Address
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 _NEWEST_PROTOCOL = 5
 _OLDEST_PROTOCOL = 4
+_ASKED_AT_ONCE = 8
+_UNDECODED = "Failed decoding result column "
 _VERSION = re.compile(r"([0-9]+)/v[0-9]+")
 
 
@@ -99,13 +103,45 @@ class Session:
         """When tables were truncated last, by id of the table: epoch seconds. A dropped table may still be there."""
         return truncations_of(self._rows("SELECT truncated_at FROM system.local WHERE key = 'local'"))
 
-    def query(self, text: str) -> tuple[tuple[object, ...], ...]:
-        """All rows of a query of the operator's."""
-        return tuple(tuple(row) for row in self._rows(text))
+    def change(self, text: str) -> None:
+        """Change the schema by one statement, as it stands."""
+        self._rows(text)
 
-    def _rows(self, statement: str) -> Sequence[Any]:
+    def schema_versions(self) -> dict[str, str | None]:
+        """Address and port for clients of each member → the version of the schema that it has; None when it cannot be asked.
+
+        What the node has heard of the others comes late. So each of them is asked itself, once that does not differ.
+        """
+        local = self._rows("SELECT * FROM system.local WHERE key = 'local'")
+        heard = versions_of(local, self._rows("SELECT * FROM system.peers_v2"))
+        if len(set(heard.values())) > 1:
+            return {str(address): version for address, version in heard.items()}
+        own, *others = heard
+        # Nobody tells of a port that is for TLS alone: there, all have the one that we use.
+        with_tls = self._access.tls is not None and self._access.address.port != own.port
+        asked = [replace(each, port=self._access.address.port) for each in others] if with_tls else others
+        with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+            said = dict(zip(map(str, others), pool.map(self._version_at, asked), strict=True))
+            return {str(own): heard[own], **said}
+
+    def query(self, text: str, values: Sequence[object] = ()) -> tuple[tuple[object, ...], ...]:
+        """All rows of a statement; ``values`` stand for each ``%s`` in it."""
+        return tuple(tuple(row) for row in self._rows(text, values))
+
+    def _version_at(self, address: Address) -> str | None:
+        try:
+            with connect(self._access.at(address)) as other:
+                return str(other.query("SELECT schema_version FROM system.local WHERE key = 'local'")[0][0])
+        except (BackupError, IndexError):
+            return None
+
+    def _rows(self, statement: str, values: Sequence[object] = ()) -> Sequence[Any]:
         with _translated(self._access.address):
-            return list(self._driver.execute(statement, timeout=self._access.request_timeout))
+            timeout = self._access.request_timeout
+            try:
+                return list(self._driver.execute(statement, tuple(values) or None, timeout=timeout))
+            except (TypeError, ValueError) as error:  # values that do not go into this statement
+                raise _trouble(self._access.address, error) from error
 
     def _export(self) -> str:
         with _translated(self._access.address):
@@ -124,6 +160,7 @@ def connect(access: CqlAccess) -> Iterator[Session]:
     try:
         with _translated(access.address):
             session = driver.connect()
+            session.client_protocol_handler = frames()
         yield Session(access, session)
     finally:
         driver.shutdown()
@@ -163,6 +200,23 @@ def _driver(access: CqlAccess, tls: ssl.SSLContext | None, version: int) -> Any:
     )
 
 
+def frames() -> Any:  # noqa: ANN401 - no types
+    """How messages are written and read: as the driver does, but for answers with values that Python does not have.
+
+    An error of reading one closes the connection, for whatever is asked next; as an answer it ends its question alone.
+    """
+    from cassandra import DriverException  # noqa: PLC0415 - slow to import
+    from cassandra.protocol import ProtocolHandler  # noqa: PLC0415
+
+    def decode(*frame: object) -> object:
+        try:
+            return ProtocolHandler.decode_message(*frame)
+        except DriverException as error:
+            return error
+
+    return type("Frames", (ProtocolHandler,), {"decode_message": staticmethod(decode)})
+
+
 @contextmanager
 def _translated(address: Address) -> Iterator[None]:
     """Every error of the driver as one of ours."""
@@ -183,6 +237,12 @@ def _trouble(address: Address, cause: BaseException) -> BackupError:
     from cassandra import AuthenticationFailed, InvalidRequest, Unauthorized  # noqa: PLC0415 - slow to import
 
     kind, text = type(cause).__name__, " ".join(str(cause).split()).rstrip(".")
+    if text.startswith(_UNDECODED):
+        return Undecoded(
+            f"Cassandra at {address} answered with what Python has no value for: {text}.",
+            hint="Look at the row with cqlsh: a time after the year 9999, or text that is none.",
+            operation="cql",
+        )
     if isinstance(cause, AuthenticationFailed):
         return Denied(
             f"Cassandra at {address} refused the login: {text}.",

@@ -44,12 +44,17 @@ class SystemLookup:
         """The IPv4 address if there is one, as stock looks for it first."""
         try:
             return socket.gethostbyname(name)
+        except UnicodeError as error:  # a label of more than 63 characters, or an empty one
+            raise OSError(f"{name!r} is no name in DNS") from error
         except OSError:
             return str(socket.getaddrinfo(name, None)[0][4][0])
 
     def name(self, address: str) -> str:
         """The full name that belongs to an address, or the address when it has none."""
-        return socket.getfqdn(address)
+        try:
+            return socket.getfqdn(address)
+        except UnicodeError:
+            return address
 
 
 def resolver(*, resolve: bool, lookup: Lookup | None = None) -> Callable[[str], str]:

@@ -87,6 +87,10 @@ class Nodetool:
         """Flush, and take no more writes until the next start."""
         self._run("drain")
 
+    def rebuild_index(self, keyspace: str, table: str, index: str) -> None:
+        """Build a secondary index anew from its table."""
+        self._run("rebuild_index", keyspace, table, index)
+
     def disable_handoff(self) -> None:
         """Stop this node from storing and sending hints, until it is enabled again or restarted."""
         self._run("disablehandoff")

@@ -34,7 +34,7 @@ class PodLookup(SystemLookup):
         except ImportError as error:
             raise Misconfigured(
                 (f"[kubernetes] enabled: the package {error.name} is not installed.",),
-                hint="pip install 'medusa-shipper[kubernetes]', or set the variable POD_IP to the pod's address.",
+                hint="pip install '.[kubernetes]', or set the variable POD_IP to the pod's address.",
             ) from error
         resolver = self._resolver or dns.resolver.Resolver()
         try:

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from backupstore.errors import NodeTrouble
+
+
+class Undecoded(NodeTrouble):
+    """The node has answered with rows, and Python has no value for something in them: a time after the year 9999."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:

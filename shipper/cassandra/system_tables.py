@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from backupstore.errors import NodeTrouble
 from shipper.cassandra.port import Identity, Member
+from shipper.cassandra.wire import Address
 
 # The driver ships no types.
 Row: TypeAlias = Any
@@ -44,12 +45,19 @@ def members_of(local: Sequence[Row], peers: Iterable[Row], name_of: Callable[[st
         Member(name_of(host_id, address), address, host_id, own.data_center, own.rack, _tokens(own.tokens), is_up=True)
     ]
     for row in peers:
-        place = (row.host_id, row.native_address, row.data_center, row.rack, row.tokens)
-        if all(place) and row.host_id != own.host_id:
+        if _is_member(row, own):
             host_id, address = str(row.host_id), str(row.native_address)
             name = name_of(host_id, address)
             found.append(Member(name, address, host_id, row.data_center, row.rack, _tokens(row.tokens), is_up=None))
     return tuple(sorted(found, key=lambda member: (member.name, member.host_id)))
+
+
+def versions_of(local: Sequence[Row], peers: Iterable[Row]) -> dict[Address, str]:
+    """Where each member listens for clients, the node itself first → the version of the schema that it is known to have."""
+    own = _own(local)
+    found = {Address(str(own.rpc_address), own.rpc_port): str(own.schema_version)}
+    others = (row for row in peers if _is_member(row, own))
+    return found | {Address(str(row.native_address), row.native_port): str(row.schema_version) for row in others}
 
 
 def truncations_of(local: Sequence[Row]) -> dict[str, float]:
@@ -68,6 +76,11 @@ def _truncation(blob: bytes) -> float:
             operation="cql",
         ) from error
     return float(milliseconds) / 1000
+
+
+def _is_member(row: Row, own: Row) -> bool:
+    """Whether a row of peers is another node, and not what is left of one."""
+    return all((row.host_id, row.native_address, row.data_center, row.rack, row.tokens)) and row.host_id != own.host_id
 
 
 def _own(local: Sequence[Row]) -> Row:

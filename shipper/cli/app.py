@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from shipper import VERSION
-from shipper.cli import look_commands, node_commands, purge_commands, upkeep_commands
+from shipper.cli import agent_commands, cluster_commands, look_commands, node_commands, purge_commands, upkeep_commands
 from shipper.cli.console import out
 from shipper.cli.options import Globals
 
@@ -82,6 +82,8 @@ def main(
 
 
 node_commands.register(app)
+cluster_commands.register(app)
 look_commands.register(app)
 upkeep_commands.register(app)
+agent_commands.register(app)
 purge_commands.register(app)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backupstore.core.documents import Mode
-from backupstore.core.names import check_backup_name
+from backupstore.core.names import check_backup_name, name_of_time
 from backupstore.core.sizes import human_size
-from backupstore.errors import BackupError, Corrupt, Misconfigured, Refused
+from backupstore.errors import BackupError, Misconfigured, Refused
 from backupstore.operations.reading import read_head
 from backupstore.ports import Clock
 from backupstore.settings import Settings
@@ -22,8 +21,10 @@ from shipper.cli.console import out
 from shipper.cli.logs import log, resumable
 from shipper.cli.options import Globals
 from shipper.measures import measured
+from shipper.memory import used_before
 from shipper.site import Site
 from shipper.snapshot import Filters
+from shipper.stagger import wait_for_turn
 from shipper.wiring import NodeWiring
 
 _DAY = 86400.0
@@ -31,16 +32,17 @@ _DAY = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """The switches of ``backup``."""
+    """The switches of ``backup``. ``stagger``: seconds to wait for the node before this one; 0: not at all."""
 
     keep_snapshot: bool = False
     use_existing_snapshot: bool = False
     enable_md5_checks: bool = False
+    stagger: int = 0
 
 
 def default_name(clock: Clock) -> str:
     """The time in UTC, of fixed width: 202611230215."""
-    return time.strftime("%Y%m%d%H%M", time.gmtime(clock.now()))
+    return name_of_time(clock.now())
 
 
 def run_backup(
@@ -68,7 +70,9 @@ def run_backup(
     ):
         site = wiring.site(chosen.store, chosen.layout, chosen.node_name)
         log.info("backup %s of %s, %s", backup, site.name, mode)
-        make_bucket(chosen.store, used_before=site.state.read("last").get("bucket") == site.bucket)
+        make_bucket(chosen.store, used_before=used_before(site.state, site.bucket))
+        if flags.stagger:
+            wait_for_turn(site, flags.stagger, chosen.console)
         report = back_up(site, request, limits_of(settings, flags), chosen.console)
         tell(report)
         _tell(chosen, site, report)
@@ -128,12 +132,7 @@ def _tell(chosen: Globals, site: Site, report: Report) -> None:
         f" {totals.new_files:,} new, {human_size(totals.new_size)}; {report.seconds:.1f} s"
     )
     _tell_whether_indexed(chosen, site, report)
-    if not report.is_good:
-        raise Corrupt(
-            f"{totals.corrupt} components of {report.backup} are corrupt on this node's disk; the backup is marked, and never good.",
-            hint="Check the disk (dmesg, smartctl); run 'nodetool scrub' or rebuild the data from its replicas, then back up again.",
-            operation="backup",
-        )
+    report.check()
 
 
 def _tell_whether_indexed(chosen: Globals, site: Site, report: Report) -> None:

@@ -44,7 +44,7 @@ class Console:
         """A transfer begins."""
         self._what, self._all_files, self._all_size, self._files, self._size = what, files, size, 0, 0
         self._told = self._clock.running()
-        log.info("%s %s files, %s", what, f"{files:,}", human_size(size))
+        log.info("%s: %s files, %s in all", what, f"{files:,}", human_size(size))
         if self._live:
             self._draw()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
+from backupstore.chance import random_text
 from backupstore.errors import Misconfigured
 from backupstore.settings import DEFAULT_FILE, load
 from backupstore.wiring import open_store
@@ -45,7 +45,7 @@ def _findings(chosen: Globals, areas: Iterable[str], *, read_only: bool, seconds
         yield Finding("everything else", Status.UNCHECKED, "not checked: the settings have to be good first")
         return
     case = Case(loaded.settings, store, chosen.clock, read_only, float(seconds))
-    yield from examine(all_checks(case, loaded, path, uuid.uuid4().hex), areas, case.seconds)
+    yield from examine(all_checks(case, loaded, path, random_text()), areas, case.seconds)
 
 
 def _told(found: Iterable[Finding]) -> Iterator[Finding]:

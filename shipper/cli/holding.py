@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-
+from backupstore.chance import random_text
 from backupstore.core import names
 from backupstore.core.documents import Hold
 from backupstore.errors import NotFound, Refused
@@ -24,7 +23,7 @@ def run_hold(chosen: Globals, name: str, *, why: str, expires: float | None) -> 
     if expires is not None and expires <= now:
         raise Refused("The hold would have ended before it began.", hint="Give a time to come.", operation="hold")
     _check_there(chosen, name)
-    hold = Hold(backup=name, id=uuid.uuid4().hex[:12], by=operator(), why=why, created=now, expires=expires)
+    hold = Hold(backup=name, id=random_text()[:12], by=operator(), why=why, created=now, expires=expires)
     held = place_hold(chosen.store, chosen.layout, hold)
     out(_text(hold))
     if held.condemned:

@@ -40,8 +40,6 @@ class Globals:
         self._log(as_json=settings.shipper.log_format == "json", file=settings.logging)
         for warning in loaded.warnings:
             log.warning(warning)
-        if loaded.not_obeyed:
-            log.warning("set, but not obeyed by this version: %s", ", ".join(loaded.not_obeyed))
         storage = settings.storage
         log.debug(
             "settings of %s: %s bucket %s below %s, prefix %s",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from backupstore.chance import random_text
 from backupstore.core import names
 from backupstore.core.purge_records import AcceptedRing, NodeResult, run_name
+from backupstore.core.shown import counted
 from backupstore.errors import BackupError, Refused
 from backupstore.operations.accepted_rings import accept_ring
 from backupstore.operations.brake import HINT, why_braked
@@ -107,13 +108,13 @@ def _do(chosen: Globals, at: Place, plan: Plan, manner: Manner, before: Callable
 
 def _run(chosen: Globals, at: Place, plan: Plan, manner: Manner) -> Run:
     return Run(
-        name=run_name(at.now, uuid.uuid4().hex),
+        name=run_name(at.now, random_text()),
         grace=plan.policy.incomplete_grace,
         orphan_grace=chosen.settings.storage.backup_grace_period_in_days * DAY,
         stock_is_idle=manner.stock_is_idle,
         cached_mount=sees_late(chosen.settings),
         forced=manner.force,
-        revision=lambda: uuid.uuid4().hex,
+        revision=random_text,
         running=chosen.clock.running,
         tell=_tell,
     )
@@ -155,7 +156,7 @@ def _finish(outcome: Outcome, said: Iterable[Remark]) -> None:
     tell_rest(outcome)
     if outcome.errors:
         raise BackupError(
-            f"Purge failed on {len(outcome.errors)} nodes.",
+            f"Purge failed on {counted(len(outcome.errors), 'node')}.",
             hint="The lines above say why; run it again to go on.",
             operation="purge",
         )

@@ -5,11 +5,11 @@ They read one small document of the catalog. When that is missing or behind they
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from backupstore.chance import random_text
 from backupstore.core import layout as grammar
 from backupstore.core import tokenmap
 from backupstore.core.catalog import line_of
@@ -71,7 +71,7 @@ def listing(chosen: Globals) -> Listing:
     head, checked = _head(chosen)
     if head is not None:
         return Listing(head, None, checked)
-    found = survey(chosen.store, chosen.layout, now=chosen.clock.now(), revision=lambda: uuid.uuid4().hex)
+    found = survey(chosen.store, chosen.layout, now=chosen.clock.now(), revision=random_text)
     return Listing(found.head, found.documents, checked)
 
 

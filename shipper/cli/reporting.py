@@ -6,7 +6,7 @@ import os
 
 from backupstore.core.reporting import json_of, report_of, samples_of, samples_of_failure, text_of
 from backupstore.errors import BackupError, Refused
-from backupstore.operations.report import measure_purges
+from backupstore.operations.report import measure_work
 from backupstore.wiring import open_metrics
 from shipper.cli.console import out, out_json
 from shipper.cli.logs import log
@@ -32,8 +32,8 @@ def run_report(chosen: Globals, *, push: bool, output: str) -> None:
             out(line)
     if metrics is None:
         return
-    purges = measure_purges(chosen.store, chosen.layout, now=report.now)
-    if not metrics.send([*samples_of(report, cluster, node), *purges]):
+    work = measure_work(chosen.store, chosen.layout, now=report.now)
+    if not metrics.send([*samples_of(report, cluster, node), *work]):
         raise _not_pushed(chosen)
 
 

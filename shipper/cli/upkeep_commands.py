@@ -1,8 +1,9 @@
-"""The commands that keep the list of backups, and examine what all of it stands on; their options as ``--help`` shows them."""
+"""The commands that keep the list of backups, and examine and make what all of it stands on; their options for ``--help``."""
 
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -65,6 +66,19 @@ def doctor(
         raise typer.Exit(1)
 
 
+def generate_keys(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", hidden=True)],
+) -> None:
+    """Make a pair of keys for cluster jobs.
+
+    They are written into DIR. A coordinator signs its commands with the private one, and nodes obey what the public
+    one says is genuine. It tells what to put where.
+    """
+    from shipper.cli.keys import run_generate_keys
+
+    run_generate_keys(directory)
+
+
 def serve(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="Compare everything once and end, for a cron job.")] = False,
@@ -77,6 +91,7 @@ def serve(
 
     To run on one machine that sees the bucket: it notices what is written there, and now and then compares everything.
     It verifies what has become complete, and purges and reports where purge_schedule and report_schedule say when.
+    With a signing_key_file it coordinates cluster restores and backups.
     It can be stopped, killed and run twice at any time. Without --prefix it serves all clusters of the bucket.
     """
     from shipper.cli.serving import run_serve
@@ -88,4 +103,5 @@ def register(app: typer.Typer) -> None:
     """Add them to the program."""
     app.command("build-index")(build_index)
     app.command("doctor")(doctor)
+    app.command("generate-keys")(generate_keys)
     app.command("serve")(serve)

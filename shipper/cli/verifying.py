@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
 import typer
 
+from backupstore.chance import random_text
 from backupstore.core.completion import Complete, completion
 from backupstore.core.documents import ClusterBackup, Found, Level
 from backupstore.core.sizes import human_size
@@ -72,7 +72,7 @@ def run_verify(chosen: Globals, name: str, flags: Flags, *, output: str) -> None
             key=name,
         )
     (verified,) = found
-    findings = verified.findings(now=now, revision=uuid.uuid4().hex)
+    findings = verified.findings(now=now, revision=random_text())
     if output == "json":
         out_json(findings.model_dump(mode="json", exclude={"format", "revision"}))
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from backupstore.core.layout import ANNOUNCED, Layout
 from backupstore.errors import Misconfigured
-from backupstore.settings import Settings
+from backupstore.settings import Settings, ShipperSettings
 from backupstore.settings.logins import only_line
 from backupstore.wiring import open_store
 from shipper.cli.logs import log
@@ -16,8 +16,13 @@ from shipper.cli.options import Globals
 from shipper.inbox import Inbox, InboxWatcher
 from shipper.inotify import DirectoryWatcher, EventsOrLooks
 from shipper.scrape import Scrape
-from shipper.watching import Poller, Presence, Watcher, is_remote
+from shipper.watching import Poller, Presence, Watched, Watcher, is_remote
 from shipper.webhooks import Door, Webhooks
+
+
+def coordinates(options: ShipperSettings) -> bool:
+    """Whether ``serve`` coordinates cluster restores and backups."""
+    return options.signing_key_file is not None and options.coordinate_interval > 0
 
 
 def where(settings: Settings) -> str:
@@ -63,16 +68,17 @@ def _watcher(chosen: Globals) -> Watcher | None:
     interval = float(options.poll_interval)
     log.info("looking every %.0f seconds", interval)
     announced = ANNOUNCED if prefix is None else Layout(prefix).announcements()
-    return Poller(chosen.store, chosen.clock, interval, lambda: None, announced=announced)
+    return Poller(chosen.store, chosen.clock, interval, lambda: None, Watched(announced, jobs=coordinates(options)))
 
 
 def _of_directory(chosen: Globals) -> Watcher:
     """By events where these tell of every writer, else by looking."""
     options, bucket = chosen.settings.shipper, Path(where(chosen.settings))
     interval, presence = float(options.poll_interval), Presence(bucket)
+    watched = Watched(jobs=coordinates(options))
 
     def looks() -> Watcher:
-        return Poller(chosen.store, chosen.clock, interval, presence.check)
+        return Poller(chosen.store, chosen.clock, interval, presence.check, watched)
 
     def used_up(why: str) -> None:
         log.warning(
@@ -85,7 +91,7 @@ def _of_directory(chosen: Globals) -> Watcher:
     if options.watch == "poll" or (options.watch == "auto" and is_remote(bucket.resolve())):
         log.info("looking every %.0f seconds: events do not tell what other machines write to a mount", interval)
         return looks()
-    return EventsOrLooks(DirectoryWatcher(bucket.resolve(), presence.check), looks, used_up)
+    return EventsOrLooks(DirectoryWatcher(bucket.resolve(), presence.check, watched), looks, used_up)
 
 
 def _is_local(settings: Settings) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from backupstore.settings import Loaded
 from backupstore.stores.local import LocalStore
-from shipper.doctor import bucket, index, mounted, names, node, rules, stock
+from shipper.doctor import bucket, index, keys, mounted, names, node, rules, stock
 from shipper.doctor import settings as file
 from shipper.doctor.case import Case
 from shipper.doctor.findings import Check, Report
@@ -34,6 +34,8 @@ def _of_settings(case: Case, loaded: Loaded, path: str) -> Iterator[Check]:
     yield Check("settings/storage", lambda: file.judge_storage(storage))
     if not isinstance(case.store, LocalStore):
         yield Check("settings/credentials", lambda: file.look_at_key_file(storage))
+    yield Check("settings/command-keys", lambda: keys.look_at_command_keys(case.settings.shipper))
+    yield Check("settings/signing-key", lambda: keys.look_at_signing_key(case.settings.shipper))
     yield Check(_NAME, _on(names.look_at_own_name, case))
 
 

@@ -16,6 +16,7 @@ from shipper.restore import journal as journals
 from shipper.restore import places
 from shipper.restore.mounts import mount_points
 from shipper.restore.places import existing
+from shipper.restore.stays_down import mark_of
 from shipper.watching import is_remote
 
 _GIB = 1 << 30
@@ -134,7 +135,12 @@ def look_at_state(case: Case) -> Iterator[Report]:
     if journal is not None:
         yield fail(
             f"a restore of {journal.backup} is not over ({journal.phase}): do not start Cassandra by hand",
-            f"medusa-shipper restore-node --backup-name {journal.backup} finishes it, restore-node --undo goes back.",
+            f"{journal.how_to_finish} {journal.how_to_go_back}",
+        )
+    elif mark_of(case.state).exists():
+        yield fail(
+            f"{mark_of(case.state)} keeps Cassandra down, and no restore is open here",
+            "Somebody removed the journal of a restore. See that the data directories are whole, then remove that file.",
         )
     elif is_remote(near.resolve()):
         yield warn(

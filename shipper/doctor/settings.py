@@ -25,11 +25,6 @@ def look_at_settings(loaded: Loaded, file: str) -> Iterator[Report]:
     )
     for warning in loaded.warnings:
         yield warn(warning, "docs/settings.md tells what each key is for.")
-    if loaded.not_obeyed:
-        yield warn(
-            f"set, but not obeyed by this version: {', '.join(loaded.not_obeyed)}",
-            "Do not rely on them; docs/settings.md says which ones are obeyed.",
-        )
 
 
 def judge_storage(storage: StorageSettings) -> Iterator[Report]:

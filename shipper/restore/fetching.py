@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
+from backupstore.core.names import SYSTEM_KEYSPACES
+from backupstore.core.schema_changes import table_ids
 from backupstore.errors import Corrupt, NoSpace, Refused
 from shipper.cassandra.port import CassandraNode
 from shipper.progress import Progress
 from shipper.restore import moves
 from shipper.restore.places import Place
 from shipper.restore.port import Witness
-from shipper.restore.schema_text import SYSTEM_KEYSPACES, table_ids
 from shipper.site import Site
 from shipper.state import disk_error
 from shipper.transfer.download import Downloader, make_directories
@@ -25,11 +28,11 @@ _MARGIN = 64 << 20
 _NEEDED = ("system", "system_schema")
 
 
-def check_sound(plan: FetchPlan, backup: str, *, accept_corrupt: bool) -> None:
-    """Refused when components were bad already when they were backed up; Corrupt when it is not a whole node."""
+def check_sound(plan: FetchPlan, backup: str, *, accept_corrupt: bool, whole: bool = True) -> None:
+    """Refused when components were bad already when they were backed up; Corrupt when it is not the ``whole`` node."""
     files, _, corrupt = plan.totals()
     missing = [keyspace for keyspace in _NEEDED if not plan.holds(keyspace)]
-    if not files or missing:
+    if whole and (not files or missing):
         raise Corrupt(
             f"The manifest of {backup} names no file{f' of {missing[0]}' if files else ''}: no node can start from it.",
             hint="Choose another backup; single tables can be fetched with 'download'.",
@@ -67,12 +70,16 @@ def newer_tables(plan: FetchPlan, cassandra: CassandraNode, witness: Witness | N
 
 @dataclass(frozen=True, slots=True)
 class Fetching:
-    """One backup on its way into ``places``, of which ``local_disk`` holds only the node's own tables."""
+    """One backup on its way into ``places``, of which ``local_disk`` holds only the node's own tables.
+
+    ``stop_first``: the old data is deleted before it comes.
+    """
 
     site: Site
     plan: FetchPlan
     places: tuple[Place, ...]
     local_disk: int | None
+    stop_first: bool = False
 
     def fetch(self, progress: Progress, *, workers: int, same_boot: bool) -> None:
         """Fetch and check everything, and see it on the disk. NoSpace, Corrupt; the node is not touched."""
@@ -97,6 +104,16 @@ class Fetching:
         # From here on, the machine may lose power at any time.
         moves.flush(self.places)
 
+    def check_fits_instead(self) -> None:
+        """NoSpace when it would not even fit once the old data is deleted. Nothing is fetched."""
+        data = [place for place in self.places if place.holds_data]
+        try:
+            freed = {place: _deletable(place) for place in data}
+            self.plan.place([_free(place) + freed[place] for place in data], self.local_disk)
+            self._check_space(data, freed)
+        except OSError as error:
+            raise disk_error(error, data[0].incoming, "restore") from error
+
     def _tidy(self, disk: int, place: Place) -> None:
         """What an earlier run has left: unfinished files, those that go elsewhere this time, folders not given away."""
         for folder, _, files in os.walk(place.incoming, topdown=False):
@@ -107,21 +124,27 @@ class Fetching:
             if here != place.incoming and here.stat().st_uid != place.owner.uid:
                 os.chown(here, place.owner.uid, place.owner.gid)
 
-    def _check_space(self, data: Sequence[Place]) -> None:
-        """Old and new data lie side by side until the commit. NoSpace says how much is missing, and where."""
+    def _check_space(self, data: Sequence[Place], freed: Mapping[Place, int] = MappingProxyType({})) -> None:
+        """Old and new data lie side by side until the commit, but for what is ``freed`` first.
+
+        NoSpace says how much is missing, and where.
+        """
         sizes, needed, where = self.plan.sizes_by_disk(), dict[int, int](), dict[int, Path]()
         for disk, place in enumerate(data):
             device = place.work.stat().st_dev
             where.setdefault(device, place.work)
             needed[device] = needed.get(device, _MARGIN) + sizes.get(disk, 0) - _present(place.incoming)
+            needed[device] -= freed.get(place, 0)
         for device, path in where.items():
             missing = needed[device] - shutil.disk_usage(path).free
             if missing > 0:
+                why = (
+                    "even without the old data" if self.stop_first else "old and new lie side by side until it is good"
+                )
                 raise NoSpace(
-                    f"{missing:,} bytes are missing on the file system of {path}: old and new data lie side by side"
-                    " until the restore is good.",
+                    f"{missing:,} bytes are missing on the file system of {path}: {why}.",
                     hint="Free space there (old snapshots: nodetool clearsnapshot), or add a disk, and run the same"
-                    " command again.",
+                    f" command again{'' if self.stop_first else '; or have the old data deleted first (--stop-first)'}.",
                     operation="restore",
                     key=str(path),
                 )
@@ -130,6 +153,15 @@ class Fetching:
 def _free(place: Place) -> int:
     """What may be written there; what an earlier run has fetched counts as free, so that files go where they are."""
     return shutil.disk_usage(place.work).free + _present(place.incoming)
+
+
+def _deletable(place: Place) -> int:
+    """What deleting its content would free, at least: what a snapshot holds as well may stay."""
+    return sum(
+        status.st_blocks * 512
+        for path in place.directory.rglob("*")
+        if place.work not in path.parents and stat.S_ISREG((status := path.lstat()).st_mode) and status.st_nlink == 1
+    )
 
 
 def _present(folder: Path) -> int:

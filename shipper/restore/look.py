@@ -20,10 +20,10 @@ from shipper.site import Site
 _HOLD_DAYS = 7.0
 
 
-def read_backup(site: Site, name: str) -> Backup:
-    """The backup of this node. NotFound, Refused, Corrupt with the reason it cannot be restored."""
+def read_backup(site: Site, name: str, *, whole: bool = True) -> Backup:
+    """The backup of this node. NotFound, Refused, Corrupt with the reason it cannot be restored, or not as a ``whole``."""
     found = find(site.store, site.layout, site.name, name)
-    _check_whole(site, name, found)
+    _check_whole(site, name, found, whole=whole)
     ring = _ring(site, name)
     described = _text(site, name, grammar.DESCRIBE)
     latest = found.latest
@@ -38,10 +38,11 @@ def read_backup(site: Site, name: str) -> Backup:
         ring_size=max(len(ring), len(latest.ring) if latest else 0),
         schema=_text(site, name, grammar.SCHEMA) or "",
         described=described,
+        dc=printable(own.dc) if own else "",
     )
 
 
-def _check_whole(site: Site, name: str, found: Found) -> None:
+def _check_whole(site: Site, name: str, found: Found, *, whole: bool) -> None:
     if grammar.SCHEMA not in found.files:
         raise NotFound(
             f"There is no backup {name} of {site.name}.",
@@ -56,9 +57,9 @@ def _check_whole(site: Site, name: str, found: Found) -> None:
         why, way_out = "is not finished: it has no manifest", f"Wait until it is finished, or: {way_out}"
     elif grammar.DAMAGED in found.files:
         why = f"lost files after it was made: {_damage(site, name)}"
-    elif found.latest is not None and found.latest.partial:
-        why = "holds only some tables (--keyspace, --table), and a node can only be restored whole"
-        way_out = "Choose a whole backup, or fetch its files with 'download'."
+    elif whole and found.latest is not None and found.latest.partial:
+        why = "holds only some tables (--keyspace, --table), and a node can only be restored whole from it"
+        way_out = "Choose a whole backup, or restore some of its tables: --keyspace, --table."
     if why:
         raise Refused(f"The backup {name} of {site.name} {why}.", hint=way_out, operation="restore", key=name)
 
@@ -124,8 +125,13 @@ def _holds_something(directory: Path) -> bool:
     return any(directory.glob("[!.]*/*/*.db")) if directory.is_dir() else False
 
 
-def hold(site: Site, backup: str, hold_id: str, *, without: bool, progress: Progress) -> None:
-    """Write the hold first, and only then look whether the backup is condemned: purge looks in the other order."""
+def hold(  # noqa: PLR0913 - whose backup, and the two flags
+    site: Site, backup: str, hold_id: str, *, without: bool, progress: Progress, of: Site | None = None
+) -> None:
+    """Write the hold first, and only then look whether the backup is condemned: purge looks in the other order.
+
+    ``of``: as the node sees it whose backup this is, None for one's own.
+    """
     now = site.clock.now()
     document = Hold(
         backup=backup, id=hold_id, by=site.name, why="restore-node", created=now, expires=now + _HOLD_DAYS * 86400
@@ -136,7 +142,7 @@ def hold(site: Site, backup: str, hold_id: str, *, without: bool, progress: Prog
     except Denied as error:
         why = f"it cannot be protected from being deleted meanwhile: {error.message}"
         way_out = "Let this node create objects below index/holds/, " + way_out
-    if backup in _condemned(site, without=without):
+    if backup in _condemned(of or site, without=without):
         why, way_out = "it is being deleted", f"Choose another one, {way_out}"
     if not why:
         return

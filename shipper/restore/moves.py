@@ -10,7 +10,7 @@ import ctypes
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 
@@ -62,13 +62,34 @@ def _sync_file_system(path: Path) -> None:
 def set_aside(places: Iterable[Place]) -> None:
     """Move the old content of every directory into ``aside``. Repeatable."""
     for place in places:
-        _move_all(place.directory, place.aside, but=place.work.name)
+        _move_all(place, place.directory, place.aside)
+
+
+def empty(places: Iterable[Place]) -> None:
+    """Delete the old content of every directory, but for the operator's own snapshots, which go aside. Repeatable."""
+    for place in places:
+        if place.holds_data:
+            _snapshots_aside(place)
+        with _on_disk(place.directory):
+            for unit in _units(place, place.directory):
+                _remove(place.directory / unit)
+            sync_directory(place.directory)
+
+
+def _snapshots_aside(place: Place) -> None:
+    with _on_disk(place.directory):
+        for kept in sorted(place.directory.glob("*/*/snapshots/*")):
+            if not kept.name.startswith(snapshot.OURS):
+                target = place.aside / kept.relative_to(place.directory)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                rename(kept, target)
+                sync_directory(target.parent)
 
 
 def put_in(places: Iterable[Place]) -> None:
     """Move what was downloaded into every directory. Repeatable."""
     for place in places:
-        _move_all(place.incoming, place.directory)
+        _move_all(place, place.incoming, place.directory)
 
 
 def take_out(places: Iterable[Place]) -> None:
@@ -76,18 +97,16 @@ def take_out(places: Iterable[Place]) -> None:
     for place in places:
         with _on_disk(place.directory):
             place.out.mkdir(exist_ok=True)
-            for entry in list(_entries(place.directory, but=place.work.name)):
+            for unit in _units(place, place.directory):
                 # A second attempt to undo may meet a name that the first one has already taken out.
-                _remove(place.out / entry.name)
-                rename(entry, place.out / entry.name)
-            sync_directory(place.out)
-            sync_directory(place.directory)
+                _remove(place.out / unit)
+        _move_all(place, place.directory, place.out)
 
 
 def put_back(places: Iterable[Place]) -> None:
     """Move the old content back into every directory. Repeatable."""
     for place in places:
-        _move_all(place.aside, place.directory)
+        _move_all(place, place.aside, place.directory)
 
 
 def keep_snapshots(places: Iterable[Place]) -> tuple[str, ...]:
@@ -158,17 +177,33 @@ def rename(source: Path, target: Path) -> None:
         ) from error
 
 
-def _move_all(source: Path, target: Path, *, but: str | None = None) -> None:
+def _move_all(place: Place, source: Path, target: Path) -> None:
     with _on_disk(source):
-        for entry in list(_entries(source, but=but)):
-            rename(entry, target / entry.name)
-        for folder in (target, source):
+        units = _units(place, source)
+        for unit in units:
+            make_directories(target, (target / unit).parent, place.owner)
+            rename(source / unit, target / unit)
+        folders = {folder / Path(unit).parent for folder in (target, source) for unit in place.only or ()}
+        for folder in (target, source, *sorted(each for each in folders if each.is_dir())):
             sync_directory(folder)
+        if source != place.directory:
+            _remove_empty(folders - {source})
 
 
-def _entries(folder: Path, *, but: str | None = None) -> Iterator[Path]:
+def _units(place: Place, folder: Path) -> list[str]:
+    """What is moved as one, below ``folder``: all that the directory holds, or single tables."""
+    if place.only is not None:
+        return [unit for unit in place.only if os.path.lexists(folder / unit)]
+    stays = {*_NOT_CASSANDRAS, *place.keep, place.work.name}
     with os.scandir(folder) as found:
-        yield from sorted(Path(e.path) for e in found if e.name != but and e.name not in _NOT_CASSANDRAS)
+        return sorted(entry.name for entry in found if entry.name not in stays)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    """Keyspaces of a work folder, once their last table has left them."""
+    for folder in folders:
+        with suppress(FileNotFoundError, OSError):
+            folder.rmdir()
 
 
 def _remove(path: Path) -> None:

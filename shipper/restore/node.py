@@ -4,54 +4,40 @@
     → place the new → start → health check → commit → drop the old data
 
 Until the commit every failure puts everything back and starts the node again. A killed restore is finished by the same
-command, or taken back with ``--undo``: the journal says which step it had reached, and every step can be repeated.
+command, or taken back with ``--undo``: the journal says which step it had reached, and every step can be repeated. With
+``--stop-first`` there is no way back from the moment the old data is deleted: what fails is done again.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass, replace
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
 
-from backupstore.errors import BackupError, Corrupt, NoSpace, Refused
+from backupstore.errors import BackupError, Refused
 from shipper.progress import Progress
-from shipper.restore import fetching, look, moves, places, plan
 from shipper.restore import journal as journals
-from shipper.restore.fetching import Fetching
 from shipper.restore.journal import Journal
-from shipper.restore.plan import Backup, Here
-from shipper.restore.port import Witness
-from shipper.restore.steps import Machine, Steps
+from shipper.restore.preparing import Request, plan_restore, prepare_restore
+from shipper.restore.steps import Machine, Steps, check_can_go_back
 from shipper.site import Site
-from shipper.transfer.fetch_plan import FetchPlan, read_plan
 
-__all__ = ["Machine", "Report", "Request", "restore_node", "undo"]
-
-_PLAN = "medusa-shipper-fetch.sqlite"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What ``restore-node`` was asked to do. ``temp_dir``: where the plan of the download lies; None: with the state."""
-
-    backup: str
-    in_place: bool = False
-    verify: bool = True
-    accept_corrupt: bool = False
-    ignore_ring_changes: bool = False
-    without_hold: bool = False
-    temp_dir: Path | None = None
+__all__ = ["Machine", "Report", "Request", "plan_node", "restore_node", "undo"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a restore came to. ``members``: how many nodes the ring has, 0 when nobody knows."""
+    """What a restore came to. ``members``: how many nodes the ring has, 0 when nobody knows.
+
+    ``found``: what a look into the restored tables showed, for people.
+    """
 
     backup: str
     files: int
     size: int
     seconds: float
     members: int
+    found: str
 
 
 def restore_node(site: Site, machine: Machine, request: Request, progress: Progress) -> Report:
@@ -60,8 +46,17 @@ def restore_node(site: Site, machine: Machine, request: Request, progress: Progr
         return _Restore(site, machine, request, progress).run()
 
 
-def undo(site: Site, machine: Machine, progress: Progress) -> Journal:
-    """Take back a restore that is not over: the old data is put back and Cassandra started. Refused if there is none."""
+def plan_node(site: Site, machine: Machine, request: Request, progress: Progress) -> tuple[str, ...]:
+    """What ``restore_node`` would change, one line each, or the reason why it would not. Nothing is written."""
+    journals.check_untouched(site.state)
+    return plan_restore(site, machine, request, progress)
+
+
+def undo(site: Site, machine: Machine, progress: Progress, *, leave_job: bool = False) -> Journal:
+    """Take back a restore that is not over: the old data is put back and Cassandra started. Refused if there is none.
+
+    One that is part of a job goes back with the others, unless told to ``leave_job``: the job then fails on this node.
+    """
     with site.state.locked("restore-node --undo"):
         journal = journals.load(site.state)
         if journal is None:
@@ -70,10 +65,12 @@ def undo(site: Site, machine: Machine, progress: Progress) -> Journal:
                 hint="A restore that ended well cannot be taken back: restore another backup.",
                 operation="undo",
             )
-        if journal.phase == "committed":
+        check_can_go_back(journal)
+        if journal.job and not leave_job:
             raise Refused(
-                f"The restore of {journal.backup} has proved good, and its old data is being dropped.",
-                hint=f"Run restore-node --backup-name {journal.backup} to finish it.",
+                f"This restore is part of {journal.job}: one node taken back alone would be older than the others.",
+                hint=f"Run restore-rollback {journal.job}: it takes all nodes back. If nobody can reach the bucket any"
+                " more, take this node out of it with restore-node --undo --leave-job.",
                 operation="undo",
             )
         Steps(site, machine, progress, verify=False).back(journal)
@@ -92,124 +89,107 @@ class _Restore:
         steps = Steps(self.site, self.machine, self.progress, verify=self.request.verify)
         journal = self._open_journal(steps)
         if journal is None or journal.phase in journals.BEFORE_STOP:
-            journal = self._prepare(journal)
-        steps.forward(journal)
+            journal = prepare_restore(self.site, self.machine, self.request, self.progress, journal)
+        found = self._forward(steps, journal)
         witness = self.machine.peers.witness()
         members = len(witness.members) if witness else 0
         seconds = self.site.clock.running() - began
-        return Report(self.request.backup, journal.files, journal.size, seconds, members)
+        return Report(self.request.backup, journal.files, journal.size, seconds, members, found)
 
     def _open_journal(self, steps: Steps) -> Journal | None:
         """The restore to go on with. One of another backup is ended first where that loses nothing, else Refused."""
         journal = journals.load(self.site.state)
+        if self.request.leave_job and (journal is None or not journal.job):
+            raise Refused(
+                "No restore of this node is part of a job.",
+                hint="Leave out --leave-job to restore this node alone.",
+                operation="restore",
+            )
         if journal is None:
             return None
+        self._check_ours(journal)
+        asked = (self.site.bucket, self.request.source or self.site.name, self.request.backup)
+        if (journal.bucket, journal.node, journal.backup) == asked:
+            if journal.flags != self.request.flags and journal.phase not in journals.BEFORE_STOP:
+                raise Refused(
+                    f"The restore of {journal.backup} that is not over was begun for another part of the node"
+                    f" ({journal.flags.strip() or 'all of it'}).",
+                    hint=f"{journal.how_to_finish} {journal.how_to_go_back}",
+                    operation="restore",
+                )
+            return journal
+        if journal.phase in journals.BEFORE_STOP:
+            steps.back(journal)
+        elif journal.phase == "committed":
+            steps.end(journal)
+        else:
+            raise Refused(
+                f"The restore of {journal.backup} of {journal.node} ({journal.bucket}) is not over.",
+                hint=f"Finish it with restore-node --backup-name {journal.backup} and the settings it was begun with."
+                f" {journal.how_to_go_back}",
+                operation="restore",
+            )
+        return None
+
+    def _check_ours(self, journal: Journal) -> None:
+        """Refused when it is a job's to go on with, or is being taken back."""
+        if journal.job and not self.request.leave_job:
+            raise Refused(
+                f"This node is being restored to {journal.backup} by {journal.job}.",
+                hint=f"{journal.how_to_finish} {journal.how_to_go_back} If that job has ended without this node, its"
+                " restore-status says what to do here (--leave-job).",
+                operation="restore",
+            )
         if journal.phase in journals.BACKWARDS:
             raise Refused(
                 f"The restore of {journal.backup} is being undone.",
                 hint="Run restore-node --undo to finish that first.",
                 operation="restore",
             )
-        asked = (self.site.bucket, self.site.name, self.request.backup)
-        if (journal.bucket, journal.node, journal.backup) == asked:
-            return journal
-        if journal.phase in journals.BEFORE_STOP:
-            steps.back(journal)
-        elif journal.phase == "committed":
-            steps.forward(journal)
-        else:
-            raise Refused(
-                f"The restore of {journal.backup} of {journal.node} ({journal.bucket}) is not over.",
-                hint=f"Finish it with restore-node --backup-name {journal.backup} and the settings it was begun with,"
-                " or take it back with restore-node --undo.",
-                operation="restore",
-            )
-        return None
 
-    def _prepare(self, earlier: Journal | None) -> Journal:
-        """Everything that leaves the node as it is: hold, checks, download."""
-        site, request, machine = self.site, self.request, self.machine
-        self.progress.step(f"checking {request.backup}")
-        backup = look.read_backup(site, request.backup)
-        look.hold(site, request.backup, machine.new_id(), without=request.without_hold, progress=self.progress)
-        here = look.look_here(site, in_place=request.in_place)
-        witness = machine.peers.witness()
-        self._check_node(backup, here, witness)
-        own = places.choose(machine.directories)
-        places.check(own, machine.directories.mounts)
-        path = (request.temp_dir or site.state.path) / _PLAN
-        with closing(read_plan(path, site.store, site.layout, site.name, request.backup)) as wanted:
-            self._check_content(replace(backup, tables=fetching.tables_by_id(wanted)), wanted, witness)
-            files, size, _ = wanted.totals()
-            journal = Journal(
-                phase="fetching",
-                backup=request.backup,
-                node=site.name,
-                bucket=site.bucket,
-                host_id=backup.host_id,
-                places=own,
-                was_up=here.is_up or (earlier is not None and earlier.was_up),
-                boot_id=site.clock.boot_id(),
-                quiet_peers=_peers(backup, here, witness),
-                files=files,
-                size=size,
-            )
-            self._fetch(journal, earlier, wanted)
-        return journal
+    def _forward(self, steps: Steps, journal: Journal) -> str:
+        """From wherever the journal stands to the end; what the tables look like then.
 
-    def _check_node(self, backup: Backup, here: Here, witness: Witness | None) -> None:
-        missing = self.machine.service.missing_commands()
-        if missing:
-            raise Refused(
-                f"Cassandra could not be stopped and started here: {', '.join(missing)} is not on this machine.",
-                hint="Set stop_cmd and start_cmd in the [cassandra] section of medusa.ini.",
-                operation="restore",
-            )
-        plan.check_same_node(backup, here)
-        for address in plan.twins(backup, here, witness):
-            if self.machine.peers.is_up(address):
-                raise plan.twin_is_up(backup, address)
-        self._warn(plan.check_version(backup, here.live))
+        Whatever goes wrong before the commit takes everything back.
 
-    def _check_content(self, backup: Backup, wanted: FetchPlan, witness: Witness | None) -> None:
-        request, site = self.request, self.site
-        fetching.check_sound(wanted, request.backup, accept_corrupt=request.accept_corrupt)
-        self._warn(*plan.check_ring(backup, witness, alone=request.ignore_ring_changes))
-        self._warn(plan.gc_grace_warning(backup, site.clock.now()))
-        self._warn(plan.newer_tables_warning(fetching.newer_tables(wanted, site.cassandra, witness)))
+        Nobody else is left to do that: a defect of ours must not leave the node stopped with its data aside. An
+        operator's signal (no ``Exception``) is obeyed at once: the journal stays, for the same command or ``--undo``.
+        """
+        with ExitStack() as failure:
+            failure.push(self._take_back)
+            if journal.phase != "committed":
+                steps.keep_down(journal)
+                journal = steps.place(steps.stop(journal))
+                steps.start(journal)
+                journal = steps.decide(steps.check(journal))
+        steps.end(journal)
+        return journal.found
 
-    def _fetch(self, journal: Journal, earlier: Journal | None, wanted: FetchPlan) -> None:
-        if earlier is not None:
-            # The directories of the node may have changed since.
-            moves.drop_new(place for place in earlier.places if place not in journal.places)
-        journals.save(self.site.state, journal)
+    def _take_back(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception):
+            return
+        stands: Journal | None = None
         try:
-            moves.prepare(journal.places)
-            local = self.machine.directories.local_disk
-            same_boot = earlier is not None and earlier.boot_id == journal.boot_id
-            Fetching(self.site, wanted, journal.places, local).fetch(
-                self.progress, workers=self.machine.workers, same_boot=same_boot
+            stands = journals.load(self.site.state)
+            if stands is not None and stands.job:
+                return  # the other nodes of the job do not go back
+            how = self._way_back(stands, str(error))
+        except BackupError as second:
+            how = (
+                f"Putting the old data back failed too: {second.message} {second.hint}"
+                " Do not start Cassandra by hand; run restore-node --undo."
             )
-        except (Corrupt, NoSpace):
-            # It will not be better next time, and a node that runs needs its space.
-            moves.drop_new(journal.places)
-            journals.close(self.site.state)
-            raise
-        except BackupError as error:
-            error.hint += (
-                " The node is as it was. What was fetched is kept: run the same command again to go on, or drop it with"
-                " restore-node --undo."
-            )
-            raise
+        self.progress.warn(how)
+        if isinstance(error, BackupError):
+            error.hint = f"{how} {error.hint}"
 
-    def _warn(self, *warnings: str | None) -> None:
-        for warning in warnings:
-            if warning:
-                self.progress.warn(warning)
-
-
-def _peers(backup: Backup, here: Here, witness: Witness | None) -> tuple[str, ...]:
-    own = {backup.host_id, here.live.host_id if here.live else here.remembered_host_id}
-    selves = plan.twins(backup, here, witness)
-    members = witness.members if witness else ()
-    return tuple(m.address for m in members if m.host_id not in own and m.address not in selves)
+    def _way_back(self, stands: Journal | None, why: str) -> str:
+        if stands is None or stands.phase == "committed":
+            return "The restore is good all the same: run the same command again to finish it."
+        if stands.is_one_way:
+            return "The old data was deleted first, so there is no way back: run the same command again to go on."
+        self.progress.warn(f"{why}: putting everything back" if why else "putting everything back")
+        Steps(self.site, self.machine, self.progress, verify=False).back(stands)
+        return "The old data is back in place."

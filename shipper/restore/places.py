@@ -31,12 +31,18 @@ _ROOT = 0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One directory of the node and its work folder. ``holds_data``: it is a data directory; ``owner``: Cassandra."""
+    """One directory of the node and its work folder. ``holds_data``: it is a data directory; ``owner``: Cassandra.
+
+    ``only``: where single tables are restored, their folders, ``keyspace/name-id``; nothing else is touched then.
+    ``keep``: keyspaces that stay as they are while all the others are restored.
+    """
 
     directory: Path
     work: Path
     holds_data: bool
     owner: Owner
+    only: tuple[str, ...] | None = None
+    keep: tuple[str, ...] = ()
 
     @property
     def incoming(self) -> Path:

@@ -11,14 +11,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from backupstore.errors import Refused
+from backupstore.core.names import SYSTEM_KEYSPACES, split_table
+from backupstore.core.schema_changes import changes, gc_grace, table_ids
+from backupstore.core.shown import some_of
+from backupstore.errors import Corrupt, Refused
 from shipper.cassandra.port import Identity
 from shipper.restore.port import Witness
-from shipper.restore.schema_text import SYSTEM_KEYSPACES, differences, gc_grace, table_ids
 
 _SHOWN = 12
 _SNAPSHOT_SECONDS = 30.0
 """A backup's time is that of its first write, by the store's clock; its snapshot was taken a little before."""
+_TOGETHER = "Restore all replicas together, or repair before reading."
 _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 
@@ -26,7 +29,7 @@ _RELEASE = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 class Backup:
     """The backup as its meta files tell. ``host_id`` is None for stock's; ``described`` where there is a describe.cql.
 
-    ``ring_size``: how many nodes it knew of, at least. ``tables``: id → name of every table in its manifest.
+    ``dc``: its datacenter. ``ring_size``: how many nodes it knew of, at least. ``tables``: id → name of every table in its manifest.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Backup:
     schema: str
     described: str | None
     tables: Mapping[str, str] = field(default_factory=dict)
+    dc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +126,25 @@ def twin_is_up(backup: Backup, address: str) -> Refused:
 
 def check_version(backup: Backup, live: Identity | None) -> str | None:
     """Refused when the node is older than the backup's files; a warning when it differs or cannot be told."""
-    theirs = _release(backup.release_version)
     if live is None:
         return (
             f"Cassandra does not answer, so its version was not compared with the backup's, {backup.release_version}."
         )
-    ours = _release(live.release_version)
-    if ours < theirs:
+    return check_release(backup.release_version, live.release_version, "this node")
+
+
+def check_release(theirs: str, ours: str, who: str) -> str | None:
+    """The same of two versions. ``who`` runs ours, in a word or two."""
+    if _release(ours) < _release(theirs):
         raise Refused(
-            f"The backup is of Cassandra {backup.release_version}, and this node runs {live.release_version}, which"
-            " cannot read its files.",
-            hint=f"Install Cassandra {backup.release_version} or newer first.",
+            f"The backup is of Cassandra {theirs}, and {who} runs {ours}, which cannot read its files.",
+            hint=f"Install Cassandra {theirs} or newer first.",
             operation="restore",
         )
-    if ours > theirs > ():
+    if _release(ours) > _release(theirs) > ():
         return (
-            f"The backup is of Cassandra {backup.release_version} and this node runs {live.release_version}: it takes"
-            " the files over as in an upgrade. Run nodetool upgradesstables afterwards."
+            f"The backup is of Cassandra {theirs} and {who} runs {ours}: it takes the files over as in an upgrade. Run"
+            " nodetool upgradesstables afterwards."
         )
     return None
 
@@ -155,10 +161,8 @@ def ring_changes(backup: Backup, witness: Witness) -> tuple[str, ...]:
         return ()
     live = table_ids(witness.described)
     lines = list(_schema_changes(backup, witness, live))
-    for table_id, at in witness.truncated.items():
-        name = _users_tables(backup).get(table_id.replace("-", "").lower())
-        if name and at > backup.started - _SNAPSHOT_SECONDS:
-            lines.append(f"TABLE {name} was truncated")
+    truncated = truncated_since(backup, witness.truncated)
+    lines += [f"TABLE {name} was truncated" for at, name in _users_tables(backup).items() if at in truncated]
     own = [member for member in witness.members if member.host_id == backup.host_id]
     if backup.host_id and not own:
         lines.append(f"NODE {backup.host_id} is no longer a member: it was removed or replaced")
@@ -169,9 +173,9 @@ def ring_changes(backup: Backup, witness: Witness) -> tuple[str, ...]:
 
 def _schema_changes(backup: Backup, witness: Witness, live: Mapping[str, str]) -> tuple[str, ...]:
     if backup.described is not None:
-        return differences(backup.described, witness.described)
+        return changes(backup.described, witness.described)
     # Stock's backups have the driver's text only, in which a table that was dropped and made anew looks the same.
-    same_text = differences(backup.schema, witness.export)
+    same_text = changes(backup.schema, witness.export)
     gone = [name for table_id, name in _users_tables(backup).items() if table_id not in live]
     return (
         *same_text,
@@ -179,10 +183,14 @@ def _schema_changes(backup: Backup, witness: Witness, live: Mapping[str, str]) -
     )
 
 
+def truncated_since(backup: Backup, truncated: Mapping[str, float]) -> frozenset[str]:
+    """Table ids, 32 hex digits, of what was truncated after the backup. ``truncated``: as a witness has it."""
+    since = backup.started - _SNAPSHOT_SECONDS
+    return frozenset(table_id.replace("-", "").lower() for table_id, at in truncated.items() if at > since)
+
+
 def _users_tables(backup: Backup) -> dict[str, str]:
-    return {
-        table_id: name for table_id, name in backup.tables.items() if name.partition(".")[0] not in SYSTEM_KEYSPACES
-    }
+    return {table_id: name for table_id, name in backup.tables.items() if split_table(name)[0] not in SYSTEM_KEYSPACES}
 
 
 def check_ring(backup: Backup, witness: Witness | None, *, alone: bool) -> tuple[str, ...]:
@@ -220,15 +228,34 @@ def newer_tables_warning(newer: tuple[str, ...]) -> str | None:
     return f"These tables are not in the backup. They are set aside now and gone after the restore:\n{listed(newer)}"
 
 
-def gc_grace_warning(backup: Backup, now: float) -> str | None:
-    """Deleted rows come back when data older than gc_grace meets replicas that have dropped the tombstones."""
+def check_part(changed: tuple[str, ...], witness: Witness | None, *, alone: bool) -> None:
+    """Refused when one node of several would bring back what the whole ring has given up, unless told to."""
+    if changed and witness is not None and len(witness.members) > 1 and not alone:
+        raise Refused(
+            f"The ring has moved on:\n{listed(changed)}\n  Rows of a single node restored now would spread to its"
+            " replicas as they are read, and those of the other nodes would be missing.",
+            hint="Restore these tables on the whole cluster together (restore-cluster); or take this node alone with"
+            " --ignore-ring-changes.",
+            operation="restore",
+        )
+
+
+def gc_grace_warning(backup: Backup, now: float, only: frozenset[str] | None = None) -> str | None:
+    """Deleted rows come back when data older than gc_grace meets replicas that have dropped the tombstones.
+
+    ``only``: the names of tables that are restored, None for all.
+    """
     age = now - backup.started
-    graces = gc_grace(backup.described or backup.schema)
-    late = tuple(sorted(name for name, grace in graces.items() if 0 < grace < age))
+    try:
+        graces = gc_grace(backup.described or backup.schema)
+    except Corrupt as error:
+        return f"Nobody can tell whether the backup is older than gc_grace_seconds: {error.message} {_TOGETHER}"
+    meant = {name: grace for name, grace in graces.items() if only is None or name in only}
+    late = tuple(sorted(name for name, grace in meant.items() if 0 < grace < age))
     if not late:
         return None
-    named = ", ".join(late[:_SHOWN]) + (f" and {len(late) - _SHOWN} more" if len(late) > _SHOWN else "")
+    named = some_of(late, _SHOWN)
     return (
         f"The backup is {age / 86400:.1f} days old, more than gc_grace_seconds of {named}:"
-        " rows deleted since then may come back from it. Restore all replicas together, or repair before reading."
+        f" rows deleted since then may come back from it. {_TOGETHER}"
     )

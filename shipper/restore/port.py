@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from shipper.cassandra.port import Member
 from shipper.restore.mounts import mount_points
+
+Rows: TypeAlias = "tuple[tuple[object, ...], ...]"
 
 
 @dataclass(frozen=True, slots=True)
 class Directories:
     """Everything on disk that Cassandra owns.
 
-    ``others``: commit log, hints, saved caches, cdc. ``local``: the one of ``data`` that holds nothing but the local
-    system tables, where there is one. ``mounts``: what is mounted on this machine; nothing is renamed across those.
+    ``others``: commit log, hints, saved caches, cdc; ``caches``: the one of them with the saved caches. ``local``: the
+    one of ``data`` that holds nothing but the local system tables, where there is one. ``mounts``: what is mounted on
+    this machine; nothing is renamed across those.
     """
 
     data: tuple[Path, ...]
     others: tuple[Path, ...]
     local: Path | None = None
     mounts: frozenset[Path] = field(default_factory=mount_points)
+    caches: Path | None = None
 
     @property
     def local_disk(self) -> int | None:
@@ -54,6 +59,22 @@ class Service(Protocol):
 
     def check(self) -> None:
         """The operator's own health check, ``[checks]``."""
+        ...
+
+    def drain(self) -> None:
+        """Have everything written to its data directories, and no more writes taken until the next start."""
+        ...
+
+    def query(self, statement: str, values: Sequence[object] = ()) -> Rows:
+        """One statement of CQL, asked of this node; ``values`` for each ``%s`` in it. Denied when the login may not."""
+        ...
+
+    def asking(self) -> AbstractContextManager[object]:
+        """For a block with many queries, which share one connection in it."""
+        ...
+
+    def rebuild_index(self, keyspace: str, table: str, index: str) -> None:
+        """Build a secondary index anew from its table."""
         ...
 
     def missing_commands(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -107,9 +107,37 @@ class FetchPlan:
         """Drop all but the named keyspaces and (keyspace, table name without id) pairs. Nothing named: keep all."""
         if not keyspaces and not tables:
             return
+        self._drop(lambda keyspace, table: keyspace not in keyspaces and (keyspace, table) not in tables)
+
+    def leave_out(self, tables: frozenset[tuple[str, str]]) -> None:
+        """Drop these (keyspace, table name without id) pairs."""
+        self._drop(lambda keyspace, table: (keyspace, table) in tables)
+
+    def take_only(self, targets: Mapping[tuple[str, str], str]) -> None:
+        """Keep only these (keyspace, folder) pairs, and let each go into the folder that is named for it."""
         with self._translated():
             for keyspace, folder in self.tables():
-                if keyspace not in keyspaces and (keyspace, folder.partition("-")[0]) not in tables:
+                target = targets.get((keyspace, folder))
+                values = (target,) if target else ()
+                for of in ("tables", "files"):
+                    change = f"UPDATE {of} SET name = ?" if values else f"DELETE FROM {of}"  # noqa: S608 - our own names
+                    self._db.execute(f"{change} WHERE keyspace = ? AND name = ?", (*values, keyspace, folder))
+
+    def leave_out_index(self, keyspace: str, folder: str, hidden: str) -> None:
+        """Drop the files of one index of a table."""
+        with self._translated():
+            where = "keyspace = ? AND name = ? AND hidden = ?"
+            self._db.execute(f"DELETE FROM files WHERE {where}", (keyspace, folder, hidden))  # noqa: S608 - our own names
+
+    def contents(self, keyspace: str, folder: str) -> dict[str, tuple[int, int]]:
+        """Of one table: hidden folder of an index, or empty for the table itself → files, and bytes."""
+        select = "SELECT hidden, count(*), sum(size) FROM files WHERE keyspace = ? AND name = ? GROUP BY hidden"
+        return {hidden: (count, size) for hidden, count, size in self._db.execute(select, (keyspace, folder))}
+
+    def _drop(self, goes: Callable[[str, str], bool]) -> None:
+        with self._translated():
+            for keyspace, folder in self.tables():
+                if goes(keyspace, folder.partition("-")[0]):
                     for of in ("tables", "files"):
                         delete = f"DELETE FROM {of} WHERE keyspace = ? AND name = ?"  # noqa: S608 - our own names
                         self._db.execute(delete, (keyspace, folder))

@@ -11,9 +11,13 @@ class Listener(Silent):
     def __init__(self) -> None:
         self.warnings: list[str] = []
         self.steps: list[str] = []
+        self.transfers: list[str] = []
 
     def step(self, text: str) -> None:
         self.steps.append(text)
+
+    def begin(self, what: str, *, files: int, size: int) -> None:  # noqa: ARG002 # what it is called is enough
+        self.transfers.append(what)
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)

@@ -163,6 +163,12 @@ def test_what_the_node_forgot_is_compared_with_the_bucket_and_not_sent_again(wor
     world.check_backup("tuesday", world.node.contents())
 
 
+def test_it_does_not_say_that_it_uploads_what_is_there(world: World) -> None:
+    world.back_up("monday")
+    world.back_up("tuesday")
+    assert world.listener.transfers == ["uploading what is new"] * 2
+
+
 def test_an_object_that_vanished_from_the_bucket_is_sent_again(world: World) -> None:
     world.back_up("monday")
     gone = [key for key in world.listing() if "/data/" in key][::3]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-from backupstore.core.sstables import Problem, by_descriptor, check_sstable
+from backupstore.core.sstables import Problem, check_sstable, parse_component
 from shipper.cassandra import data_directories
 from shipper.cassandra.addresses import cql_address
 from shipper.cassandra.configuration import Configuration, read_configuration
@@ -51,13 +51,13 @@ def local(node: Node, cql: CqlAccess, naming: Naming | None = None) -> LocalNode
 def problems(table: TableFolder) -> list[Problem]:
     """What the checks find in a table's snapshot, index folders included."""
     found: list[Problem] = []
-    folders: dict[Path, list[str]] = {}
-    for component in data_directories.components(table):
-        folders.setdefault(component.path.parent, []).append(component.file)
-    for folder, files in folders.items():
-        for descriptor, parts in by_descriptor(files).items():
-            digest = (folder / f"{descriptor}-Digest.crc32").read_text()
-            toc = (folder / f"{descriptor}-TOC.txt").read_text().splitlines()
-            crc = zlib.crc32((folder / f"{descriptor}-Data.db").read_bytes())
-            found += check_sstable(parts, toc=toc, digest=digest, data_crc32=crc)
+    sstables: dict[tuple[Path, str], set[str]] = {}
+    for each in data_directories.components(table):
+        descriptor, component = parse_component(each.file)
+        sstables.setdefault((each.path.parent, descriptor), set()).add(component)
+    for (folder, descriptor), parts in sstables.items():
+        digest = (folder / f"{descriptor}-Digest.crc32").read_text()
+        toc = (folder / f"{descriptor}-TOC.txt").read_text().splitlines()
+        crc = zlib.crc32((folder / f"{descriptor}-Data.db").read_bytes())
+        found += check_sstable(parts, toc=toc, digest=digest, data_crc32=crc)
     return found

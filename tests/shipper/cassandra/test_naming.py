@@ -72,3 +72,10 @@ def test_the_machine_itself_has_a_name() -> None:
     assert lookup.name("192.0.2.1") == "192.0.2.1"
     with pytest.raises(OSError, match=r".+"):
         lookup.address("nowhere.invalid")
+
+
+@pytest.mark.parametrize("name", ["n" * 64, "a..b", "n" * 64 + ".example.com"])
+def test_what_dns_cannot_even_be_asked_for_has_no_address_and_no_other_name(name: str) -> None:
+    assert SystemLookup().name(name) == name
+    with pytest.raises(OSError, match="no name in DNS"):
+        SystemLookup().address(name)

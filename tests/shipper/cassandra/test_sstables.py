@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backupstore.core.sstables import Severity, by_descriptor, check_sstable, parse_component
+from backupstore.core.sstables import Severity, check_sstable, parse_component
 
 BIG = (
     "CompressionInfo.db",
@@ -50,15 +50,6 @@ SAI = (*BIG, "SAI+aa+GroupMeta.db", "SAI+aa+by_topic+Meta.db")
 )
 def test_the_name_of_a_file_says_which_sstable_and_which_part(file: str, descriptor: str, component: str) -> None:
     assert parse_component(file) == (descriptor, component)
-
-
-def test_files_are_grouped_by_sstable() -> None:
-    files = ["nb-2-big-Data.db", "nb-1-big-TOC.txt", "nb-1-big-Data.db", "odd"]
-    assert by_descriptor(files) == {
-        "nb-1-big": frozenset({"Data.db", "TOC.txt"}),
-        "nb-2-big": frozenset({"Data.db"}),
-        "odd": frozenset({""}),
-    }
 
 
 def findings(

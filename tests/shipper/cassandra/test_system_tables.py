@@ -9,7 +9,8 @@ import pytest
 
 from backupstore.errors import NodeTrouble
 from shipper.cassandra.schema_text import described, exported
-from shipper.cassandra.system_tables import identity_of, members_of, truncations_of
+from shipper.cassandra.system_tables import identity_of, members_of, truncations_of, versions_of
+from shipper.cassandra.wire import Address
 
 OWN = uuid.UUID(int=1)
 
@@ -20,11 +21,13 @@ def local(**other: object) -> SimpleNamespace:
         "cluster_name": "shop",
         "broadcast_address": "192.0.2.1",
         "rpc_address": "10.0.0.1",
+        "rpc_port": 9042,
         "data_center": "dc1",
         "rack": "r1",
         "release_version": "5.0.6",
         "tokens": ["-5", "3"],
         "truncated_at": None,
+        "schema_version": uuid.UUID(int=7),
     }
     return SimpleNamespace(**{**row, **other})
 
@@ -33,9 +36,11 @@ def peer(number: int, **other: object) -> SimpleNamespace:
     row = {
         "host_id": uuid.UUID(int=number),
         "native_address": f"10.0.0.{number}",
+        "native_port": 9042,
         "data_center": "dc1",
         "rack": "r1",
         "tokens": [str(number)],
+        "schema_version": uuid.UUID(int=7),
     }
     return SimpleNamespace(**{**row, **other})
 
@@ -68,6 +73,21 @@ def test_leftovers_of_dead_nodes_are_no_members() -> None:
         ("10.0.0.2/2", (2,), None),
         ("10.0.0.3/3", (3,), None),
     ]
+
+
+def test_leftovers_of_dead_nodes_have_no_say_in_the_schema() -> None:
+    old = uuid.UUID(int=6)
+    peers = [
+        peer(2),
+        peer(3, schema_version=old),
+        peer(9, tokens=None, schema_version=old),
+        peer(1, schema_version=old),
+    ]
+    assert versions_of([local()], peers) == {
+        Address("10.0.0.1", 9042): str(uuid.UUID(int=7)),
+        Address("10.0.0.2", 9042): str(uuid.UUID(int=7)),
+        Address("10.0.0.3", 9042): str(old),
+    }
 
 
 def test_times_of_truncations_are_read() -> None:

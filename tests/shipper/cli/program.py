@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from backupstore.core.layout import Layout
 from backupstore.stores.local import LocalStore
+from tests.harness.leash import leashed
 from tests.shipper.cli.handmade import Maker
 
 BUCKET = "bucket"
@@ -81,7 +82,7 @@ class Program:
         log = self.directory / f"{arguments[0]}-{time.monotonic_ns()}.log"
         with log.open("wb") as err:
             process = subprocess.Popen(
-                self.command(*arguments), stderr=err, stdout=err, env={**_CLEAN, **self.environment}
+                leashed(self.command(*arguments)), stderr=err, stdout=err, env={**_CLEAN, **self.environment}
             )
             try:
                 yield Running(process, log)

@@ -61,7 +61,7 @@ def test_a_bar_and_the_lines_above_it() -> None:
 def test_a_terminal_that_cannot_draw() -> None:
     said = on_a_terminal("dumb")
     assert "━" not in said
-    assert said.splitlines()[0] == "INFO: uploading 4 files, 4.00 KB"
+    assert said.splitlines()[0] == "INFO: uploading: 4 files, 4.00 KB in all"
 
 
 def test_lines_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture) -> None:
@@ -73,6 +73,6 @@ def test_lines_where_there_is_no_terminal(caplog: pytest.LogCaptureFixture) -> N
             clock.advance(1)
             console.advance(files=10, size=(1 << 30) // 100)
         console.end()
-    assert caplog.messages[0] == "uploading 1,000 files, 1.00 GB"
+    assert caplog.messages[0] == "uploading: 1,000 files, 1.00 GB in all"
     assert caplog.messages[1].startswith("uploading: 110 of 1,000 files, ")
     assert len(caplog.messages) == 10

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import cast
 
 import pytest
+from click import Group
+from typer.main import get_command
 
 from shipper import VERSION
 from shipper.cli.app import app
@@ -29,6 +32,11 @@ def test_the_commands_of_stock_are_there_by_their_names() -> None:
         "backup",
         "restore-node",
         "download",
+        "restore-cluster",
+        "backup-cluster",
+        "restore-status",
+        "restore-resume",
+        "restore-rollback",
         "list-backups",
         "status",
         "get-last-complete-cluster-backup",
@@ -37,13 +45,47 @@ def test_the_commands_of_stock_are_there_by_their_names() -> None:
         "fetch-tokenmap",
         "build-index",
         "doctor",
+        "generate-keys",
         "serve",
+        "agent",
         "purge",
         "delete-backup",
         "purge-decommissioned",
         "hold",
         "release",
     ]
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        (
+            "restore-node",
+            (
+                "--temp-dir --backup-name --in-place --remote --keep-auth --seeds --verify --no-verify --keyspace --table"
+                " --use-sstableloader --version-target"
+            ),
+        ),
+        (
+            "restore-cluster",
+            (
+                "--backup-name --seed-target --temp-dir --host-list --keep-auth -y --bypass-checks --verify --no-verify"
+                " --keyspace --table --use-sstableloader --parallel-restores -pr --version-target --ignore-racks"
+            ),
+        ),
+        (
+            "backup-cluster",
+            (
+                "--backup-name --seed-target --enable-md5-checks --mode --temp-dir --parallel-snapshots -ps"
+                " --parallel-uploads -pu"
+            ),
+        ),
+    ],
+)
+def test_the_options_of_stock_are_understood(command: str, options: str) -> None:
+    """Of backup-cluster all but those that would be ignored and change the backup: --stagger and those about snapshots."""
+    ours = cast("Group", get_command(app)).commands[command].params
+    assert set(options.split()) <= {option for param in ours for option in (*param.opts, *param.secondary_opts)}
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

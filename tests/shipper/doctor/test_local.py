@@ -140,11 +140,8 @@ def test_wrong_settings_are_told_and_everything_else_is_not_checked(program: Pro
     assert "docs/settings.md" in found[0]["todo"]
 
 
-def test_settings_that_are_not_obeyed_are_told(program: Program) -> None:
-    found = ask(
-        Program(program.directory, storage=("host_file_separator = ;", "max_backup_count = 7")), "settings", "stock"
-    )
-    assert "host_file_separator" in found.said("warn")
+def test_settings_that_stocks_purge_goes_by_too_are_told(program: Program) -> None:
+    found = ask(Program(program.directory, storage=("max_backup_count = 7",)), "settings", "stock")
     assert "max_backup_count = 7: our purge goes by it" in found.said("warn")
 
 
@@ -257,7 +254,15 @@ def test_a_restore_that_is_not_over(program: Program) -> None:
     (state / "restore.json").write_text(json.dumps(journal))
     found = ask(program, "node")
     assert "a restore of b1 is not over (placing): do not start Cassandra by hand" in found.said("fail")
-    assert "restore-node --undo goes back" in found.said("fail")
+    assert "restore-node --undo takes it back" in found.said("fail")
+
+
+def test_a_mark_that_keeps_cassandra_down_for_nothing(program: Program) -> None:
+    state = program.directory / "state"
+    state.mkdir()
+    (state / "cassandra-stays-down").touch()
+    found = ask(program, "node")
+    assert f"{state / 'cassandra-stays-down'} keeps Cassandra down, and no restore is open here" in found.said("fail")
 
 
 def test_a_state_directory_that_is_somebody_elses(program: Program) -> None:

@@ -140,7 +140,7 @@ def test_a_node_with_the_rights_of_the_document(
 
 
 def test_an_indexer_with_the_rights_of_the_document(server: S3Server, bucket: str, tmp_path: Path) -> None:
-    user = with_policy(server, bucket, "indexer", documented(bucket, 2))
+    user = with_policy(server, bucket, "indexer", documented(bucket, 3))
     found = ask(s3_program(tmp_path, user, bucket=bucket), "index")
     assert not found.said("fail")
     assert found.status("index/replace") == {"ok"}

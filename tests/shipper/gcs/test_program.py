@@ -50,7 +50,10 @@ class Place:
             "transfer_max_bandwidth": "",
             "max_backup_count": "1",
         }
-        ini.write_text("\n".join(["[storage]", *(f"{name} = {value}" for name, value in storage.items()), ""]))
+        yaml = self.base / "cassandra.yaml"
+        yaml.write_text("listen_address: 127.0.0.1\n")
+        lines = [f"{name} = {value}" for name, value in storage.items()]
+        ini.write_text("\n".join(["[cassandra]", f"config_file = {yaml}", "[storage]", *lines, ""]))
         ini.with_name("medusa-shipper.ini").write_text(
             f"[shipper]\nstate_dir = {self.base / 'state'}\npurge_max_share = 100%\n"
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +23,8 @@ from shipper.restore.node import Report, restore_node, undo
 from shipper.restore.node import Request as RestoreRequest
 from shipper.restore.steps import Machine
 from shipper.site import Site
-from shipper.wiring import NodeWiring, remembered_host_id
+from shipper.snapshot import Filters
+from shipper.wiring import NodeWiring
 from tests.harness import Node
 from tests.killing import Point, Trigger, killing, suicide
 from tests.shipper.listener import Listener
@@ -72,15 +72,10 @@ class Wired:
 
     def machine(self) -> Machine:
         wiring = self.wiring
-        found = wiring.directories()
+        machine = wiring.machine()
+        found = machine.directories
         mounts = frozenset(path.resolve() for path in (*found.data, *found.others) if path.name in self.inside)
-        return Machine(
-            replace(found, mounts=mounts),
-            wiring.service(),
-            wiring.peers(remembered_host_id(self.state_dir)),
-            4,
-            lambda: uuid.uuid4().hex,
-        )
+        return replace(machine, directories=replace(found, mounts=mounts), workers=4)
 
     def back_up(self, name: str) -> None:
         back_up(self.site(), BackupRequest(name), Limits(), Silent())
@@ -90,16 +85,31 @@ class Wired:
         machine = replace(machine, service=killing(machine.service, trigger or Trigger(), "service"))
         return restore_node(self.site(), machine, request, Listener())
 
+    def restore_part(
+        self,
+        name: str,
+        *,
+        keyspaces: tuple[str, ...] = (),
+        tables: tuple[str, ...] = (),
+        keep_auth: bool = False,
+        verify: bool = True,
+    ) -> Listener:
+        """Some tables, or all but the roles. Returns who was told."""
+        request = RestoreRequest(name, verify=verify, filters=Filters(keyspaces, tables), keep_auth=keep_auth)
+        told = Listener()
+        restore_node(self.site(), self.machine(), request, told)
+        return told
+
     def undo(self) -> None:
         undo(self.site(), self.machine(), Silent())
 
     def journal(self) -> journals.Journal | None:
         return journals.load(self.site().state)
 
-    def die(self, at: Point, verb: str, name: str = "") -> None:
+    def die(self, at: Point, verb: str, name: str = "", tables: tuple[str, ...] = ()) -> None:
         """Run it in another process, and have that killed there."""
         command = [sys.executable, "-m", "tests.shipper.restore.real", str(self.folder), str(self.bucket), verb, name]
-        command += ["--die", str(at), "--inside", *self.inside]
+        command += ["--die", str(at), "--inside", *self.inside, "--tables", *tables]
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         assert done.returncode == -9, f"{at}: {done.returncode}\n{done.stdout}{done.stderr}"
 
@@ -124,7 +134,8 @@ def main() -> None:
     for name in ("verb", "name"):
         parser.add_argument(name)
     parser.add_argument("--die", type=Point.parse)
-    parser.add_argument("--inside", nargs="*", default=())
+    for name in ("--inside", "--tables"):
+        parser.add_argument(name, nargs="*", default=())
     options = parser.parse_args()
     wired = Wired(options.folder, options.bucket, tuple(options.inside))
     trigger = Trigger(options.die, act=suicide)
@@ -136,7 +147,8 @@ def main() -> None:
         if options.verb == "undo":
             undo(site, machine, Silent())
         else:
-            restore_node(site, machine, RestoreRequest(options.name), Silent())
+            filters = Filters(tables=tuple(options.tables))
+            restore_node(site, machine, RestoreRequest(options.name, filters=filters), Silent())
 
 
 if __name__ == "__main__":

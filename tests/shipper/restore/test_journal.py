@@ -39,9 +39,9 @@ def test_what_is_written_is_read(state: StateDirectory, phase: Phase) -> None:
     assert journals.load(state) is None
     journals.save(state, JOURNAL.at(phase))
     assert journals.load(state) == JOURNAL.at(phase)
-    journals.close(state)
+    journals.close(state, JOURNAL)
     assert journals.load(state) is None
-    journals.close(state)
+    journals.close(state, JOURNAL)
 
 
 def test_a_half_written_one_does_not_count(state: StateDirectory) -> None:
@@ -76,8 +76,27 @@ def test_one_that_may_not_be_read(state: StateDirectory) -> None:
 def test_only_what_has_not_touched_the_node_lets_backups_run(state: StateDirectory, phase: Phase) -> None:
     journals.check_untouched(state)
     journals.save(state, JOURNAL.at(phase))
-    if phase == "fetching":
+    if phase in {"fetching", "prepared"}:
         journals.check_untouched(state)
     else:
         with pytest.raises(Refused, match="to b1 is not over"):
             journals.check_untouched(state)
+
+
+@pytest.mark.parametrize("phase", get_args(Phase))
+def test_a_part_of_a_job_never_lets_backups_run(state: StateDirectory, phase: Phase) -> None:
+    journals.save(state, JOURNAL.model_copy(update={"job": "restore-1", "phase": phase}))
+    with pytest.raises(Refused, match=r"to b1, a part of restore-1, is not over") as caught:
+        journals.check_untouched(state)
+    assert "restore-rollback restore-1" in caught.value.hint
+
+
+def test_how_the_last_job_ended_is_remembered(state: StateDirectory) -> None:
+    part = JOURNAL.model_copy(update={"job": "restore-1"})
+    assert journals.ended(state, "restore-1") is None
+    journals.close(state, part.at("committed"))
+    assert (journals.ended(state, "restore-1"), journals.ended(state, "restore-2")) == ("committed", None)
+    journals.close(state, JOURNAL.at("restarting"))
+    assert journals.ended(state, "restore-1") == "committed"
+    journals.close(state, part.at("restarting"))
+    assert journals.ended(state, "restore-1") == "rolled-back"

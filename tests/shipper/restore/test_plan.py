@@ -188,6 +188,21 @@ def test_a_gc_grace_of_nothing_is_nobodys_promise() -> None:
     assert plan.gc_grace_warning(backup, 9e9) is None
 
 
+def test_a_schema_that_cannot_be_read_is_told() -> None:
+    warning = plan.gc_grace_warning(replace(BACKUP, described=SCHEMA + "\n'"), BACKUP.started)
+    assert "Nobody can tell" in (warning or "")
+    assert "repair" in (warning or "")
+
+
+def test_a_table_with_a_quoted_name_is_told_once() -> None:
+    """Stock's text has no ids, and its name in quotes; the folders have none."""
+    backup = replace(
+        STOCKS, schema=STOCKS.schema.replace("shop.orders", 'shop."Orders"'), tables={TABLE: "shop.Orders"}
+    )
+    live = SCHEMA.partition("\n\n")[0]
+    assert plan.ring_changes(backup, replace(RING, described=live, export=live)) == ("TABLE shop.Orders was dropped",)
+
+
 def test_newer_tables_are_listed() -> None:
     assert plan.newer_tables_warning(()) is None
     assert "    shop.newer" in (plan.newer_tables_warning(("shop.newer",)) or "")

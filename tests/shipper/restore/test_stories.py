@@ -10,6 +10,7 @@ import pytest
 
 from backupstore.errors import Denied, NodeTrouble, Refused
 from shipper.restore.places import WORK
+from shipper.restore.port import Rows
 from tests.killing import Point, Trigger, killed
 from tests.recorded import NAME, host_id
 from tests.shipper.restore.dying import dying
@@ -23,6 +24,36 @@ def test_the_node_holds_what_the_backup_holds_and_nothing_else(world: World) -> 
     assert not world.node.down
     assert all(not (world.base / name / f"{name}-old.db").exists() for name in OTHERS)
     assert any(folder.is_dir() for folder in world.node.folders("shop.empty_shelf"))
+
+
+def test_every_table_is_looked_into_and_what_that_showed_is_told(world: World) -> None:
+    assert world.restore().found == "Tables and views with rows: 1, without: 2."
+
+
+def test_unless_nothing_is_to_be_checked(world: World) -> None:
+    assert world.restore(verify=False).found == ""
+
+
+def test_tables_that_cannot_be_read_are_told_and_take_nothing_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(_statement: str, _values: object = ()) -> Rows:
+        raise NodeTrouble("A replica failed.", hint="", operation="cql")
+
+    monkeypatch.setattr(world.service, "query", unreadable)
+    found = world.restore().found
+    assert world.stands() == "new"
+    assert (
+        "nobody knows whether they are good: shop.customers, shop.empty_shelf, shop.newer (A replica failed)" in found
+    )
+    assert "nobody knows whether they are good" in world.listener.told
+
+
+def test_a_schema_that_cannot_be_read_is_told_and_takes_nothing_back(world: World) -> None:
+    world.node.fails = {"schema"}
+    assert "No table was looked into" in world.restore().found
+    assert "no table was looked into" in world.listener.told
+    assert world.stands() == "new"
 
 
 def test_everything_is_fetched_before_the_node_is_stopped(world: World) -> None:
@@ -61,7 +92,7 @@ def test_a_node_that_does_not_stop_is_left_as_it_is(world: World) -> None:
 def test_a_node_that_somebody_started_while_it_was_being_undone(world: World) -> None:
     """What Cassandra wrote into half a node goes out with the rest."""
     killed_at(world, Point(1, "after", "service.start"))
-    trigger = Trigger(Point(4, "before", "disk.rename."))
+    trigger = Trigger(Point(1, "before", "disk.rename.", "/data1/system_schema"))
     with dying(trigger, world.base):
         assert killed(lambda: world.deadly(trigger).undo())
     assert list(world.base.glob(f"{WORK}-data1/backups/out/system"))

@@ -60,6 +60,7 @@ class World:
     layout: Layout = field(default_factory=Layout)
     bucket: str = "bucket"
     workers: int = 2
+    name: str = NAME
 
     @property
     def base(self) -> Path:
@@ -67,11 +68,12 @@ class World:
 
     @property
     def site(self) -> Site:
-        return Site(self.store, self.layout, self.node, NAME, self.state, self.clock, self.bucket)
+        return Site(self.store, self.layout, self.node, self.name, self.state, self.clock, self.bucket)
 
     @property
     def machine(self) -> Machine:
-        return Machine(self.directories, self.service, self.peers, self.workers, lambda: uuid.uuid4().hex)
+        yaml = self.base / "cassandra.yaml"
+        return Machine(self.directories, self.service, self.peers, self.workers, lambda: uuid.uuid4().hex, yaml)
 
     def back_up(self, name: str) -> None:
         back_up(self.site, BackupRequest(name), Limits(workers=2), Silent())
@@ -80,8 +82,8 @@ class World:
         request = RestoreRequest(name, **options)  # type: ignore[arg-type]  # what the test says
         return restore_node(self.site, self.machine, request, self.listener)
 
-    def undo(self) -> journals.Journal:
-        return undo(self.site, self.machine, self.listener)
+    def undo(self, *, leave_job: bool = False) -> journals.Journal:
+        return undo(self.site, self.machine, self.listener, leave_job=leave_job)
 
     def journal(self) -> journals.Journal | None:
         return journals.load(self.state)
@@ -151,7 +153,8 @@ def grow_old(world: World) -> None:
 def open_world(base: Path, bucket: MemoryBucket, store: ObjectStore | None = None) -> World:
     """The world that lies there. The program has the rights of a shipper, the owner all."""
     node = Node(base)
-    directories = Directories(node.data_directories, tuple(base / name for name in OTHERS))
+    others, caches = tuple(base / name for name in OTHERS), base / "saved_caches"
+    directories = Directories(node.data_directories, others, caches=caches)
     layout = Layout()
     return World(
         node=node,

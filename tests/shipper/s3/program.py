@@ -121,8 +121,10 @@ class OnS3:
             **self.storage,
         }
         lines = [f"{name} = {value}" for name, value in storage.items()]
+        yaml = self.base / "cassandra.yaml"
+        yaml.write_text("listen_address: 127.0.0.1\n")
         path = self.base / "medusa.ini"
-        path.write_text("\n".join(["[storage]", *lines, ""]))
+        path.write_text("\n".join(["[cassandra]", f"config_file = {yaml}", "[storage]", *lines, ""]))
         path.with_name("medusa-shipper.ini").write_text(
             "\n".join(("[shipper]", f"state_dir = {self.state}", *self.shipper, ""))
         )

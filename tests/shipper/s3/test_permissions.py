@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +17,17 @@ from typing import Any
 
 import pytest
 
+from backupstore.core.layout import Layout
 from backupstore.core.writers import WRITERS, Principal, Verb
 from backupstore.errors import Denied
+from backupstore.operations.coordinate import Coordinator
+from backupstore.operations.job_upkeep import KEPT, forgotten_marks, tidy_jobs
 from backupstore.stores.s3.signing import Keys
 from backupstore.stores.s3.store import S3Store
 from tests.harness import s3_servers
 from tests.harness.faulty_proxy import Fault, refusal
 from tests.harness.s3_stores import FixedKeys, How, opened
+from tests.played_nodes import SEED, PlayedCluster, PlayedNode, pair
 from tests.recorded import NAME
 from tests.shipper.s3.program import PREFIX, OnS3
 from tests.shipper.s3.scene import Scene, killed_by, moved_on, scene, stands
@@ -41,12 +46,14 @@ def _documented() -> dict[str, dict[str, Statement]]:
         json.loads(block)
         for block in re.findall(r"^```json\n(.*?)^```", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
     ]
-    backup, further, keeping, verifying, purging, holding = blocks
+    backup, further, obeying, keeping, verifying, purging, holding, commanding = blocks
     indexer = {each["Sid"]: each for each in keeping["Statement"]}
     node = {each["Sid"]: each for each in backup["Statement"]}
     return {
         "backup": node,
         "restore": {**node, **{each["Sid"]: each for each in further}},
+        "agent": {**node, **{each["Sid"]: each for each in obeying}},
+        "coordinator": {each["Sid"]: each for each in commanding["Statement"]},
         "indexer": indexer,
         "verify": {**indexer, **{each["Sid"]: each for each in verifying}},
         "purge": {**indexer, **{each["Sid"]: each for each in purging}},
@@ -73,7 +80,7 @@ def granted(principal: Principal, verb: Verb) -> set[str]:
     patterns = {grant.pattern for grant in WRITERS if grant.principal is principal and verb in grant.verbs}
     for word, said in words.items():
         patterns = {pattern.replace(word, said) for pattern in patterns}
-    return {f"{ARN}/{pattern}*" for pattern in patterns}
+    return {f"{ARN}/{pattern}{'*' if pattern.endswith('/') else ''}" for pattern in patterns}
 
 
 @pytest.fixture(scope="module")
@@ -129,15 +136,21 @@ def only_creating(method: str, target: str, headers: dict[str, str]) -> Fault | 
 
 def test_the_document_says_what_the_table_says() -> None:
     holds = {f"{ARN}/PREFIX/index/holds/*"}
-    assert resources("restore", "s3:PutObject") == granted(Principal.SHIPPER, Verb.CREATE)
-    assert resources("backup", "s3:PutObject") == granted(Principal.SHIPPER, Verb.CREATE) - holds
+    states = {f"{ARN}/PREFIX/index/jobs/nodes/NODE/*"}
+    assert resources("agent", "s3:PutObject") == granted(Principal.SHIPPER, Verb.CREATE)
+    assert resources("restore", "s3:PutObject") == granted(Principal.SHIPPER, Verb.CREATE) - states
+    assert resources("backup", "s3:PutObject") == granted(Principal.SHIPPER, Verb.CREATE) - states - holds
     for verb, action in (
         (Verb.CREATE, "s3:PutObject"),
         (Verb.OVERWRITE, "s3:PutObject"),
         (Verb.DELETE, "s3:DeleteObject"),
     ):
         assert resources("indexer", action) == granted(Principal.INDEXER, verb)
-    assert resources("backup", "s3:DeleteObject") == resources("restore", "s3:DeleteObject") == set()
+    for role in ("backup", "restore", "agent"):
+        assert resources(role, "s3:DeleteObject") == set()
+    commands = granted(Principal.COORDINATOR, Verb.CREATE) | granted(Principal.COORDINATOR, Verb.OVERWRITE)
+    assert resources("coordinator", "s3:PutObject") == commands
+    assert resources("coordinator", "s3:DeleteObject") == granted(Principal.COORDINATOR, Verb.DELETE)
     for role, principal in (
         ("verify", Principal.VERIFY),
         ("purge", Principal.PURGE),
@@ -299,7 +312,9 @@ def test_without_these_rights_nothing_is_taken_for_good_that_was_not_read(stage:
 
 def test_purge_deletes_backups_and_nobody_elses_words(stage: Scene) -> None:
     # What the others let purge say, tests/shipper/cli/test_purge_versions shows.
-    place = with_rights(stage, roles=("backup", "purge", "operator"), without=("SeeWhatStays", "SeeLocks"))
+    place = with_rights(
+        stage, roles=("backup", "purge", "operator"), without=("SeeWhatStays", "SeeLocks", "AskForJobs", "AcceptRings")
+    )
     node = as_role(place, "backup")
     for name in ("monday", "tuesday", "wednesday"):
         assert node.run("backup", "--backup-name", name).code == 0
@@ -323,8 +338,10 @@ def test_purge_deletes_backups_and_nobody_elses_words(stage: Scene) -> None:
     }
     world.check_backup("wednesday", world.node.contents())
     hold = next(iter(world.listing(f"{PREFIX}/index/holds/monday/")))
-    with pytest.raises(Denied):
-        store_of(stage, place, "purge").delete([hold])
+    layout, job = Layout(PREFIX), "restore-20261123020000-00000001"
+    for key in (hold, layout.command(NAME), layout.job_request(job), layout.job(job), layout.job_turn()):
+        with pytest.raises(Denied):
+            store_of(stage, place, "purge").delete([key])
     assert list(world.listing(f"{PREFIX}/index/purges/")), "of those it deletes what is old and needed by nobody"
     released = as_role(place, "operator").run("release", "--backup-name", "monday")
     assert released.code == 0, released
@@ -332,6 +349,71 @@ def test_purge_deletes_backups_and_nobody_elses_words(stage: Scene) -> None:
     assert not list(world.listing(f"{folder}monday/"))
     with pytest.raises(Denied):
         store_of(stage, place, "operator").delete([f"{folder}wednesday/meta/manifest.json"])
+
+
+def test_a_job_from_the_request_to_its_end_and_what_each_of_its_hands_may_not_do(stage: Scene, tmp_path: Path) -> None:
+    place = with_rights(stage, roles=("agent", "coordinator", "operator"))
+    keys, layout = pair(tmp_path / "keys"), Layout(PREFIX)
+    stores = {role: store_of(stage, place, role) for role in ("agent", "coordinator", "operator")}
+    operator, played = (
+        PlayedCluster(stores[role], layout, (PlayedNode(stores[role], layout, NAME, keys.keys),))
+        for role in ("operator", "agent")
+    )
+    coordinator = Coordinator(stores["coordinator"], layout, keys.signer, lambda: "revision")
+    job = operator.ask()
+    for _ in range(8):
+        coordinator.coordinate(time.time())
+        played.turn()
+    assert operator.phase(job) == "committed"
+    assert played.obeyed == [SEED]
+    stores["agent"].head(layout.job_over(job))
+
+    backup = layout.meta(NAME, "b1", "schema.cql")
+    other: dict[str, tuple[str, ...]] = {
+        "agent": (layout.job_state(job, f"{NAME}0", 1, 1), layout.job(job), layout.job_wish(job, "x")),
+        "coordinator": (layout.job_state(job, NAME, 9, 9), layout.job_request("x"), layout.job_wish(job, "x"), backup),
+        "operator": (layout.job_state(job, NAME, 9, 9), layout.job(job), layout.job_turn(), backup),
+    }
+    for role, keys_of_others in other.items():
+        its_own = () if role == "coordinator" else (layout.job_over(job), layout.command(NAME))
+        for key in [*keys_of_others, *its_own]:
+            with pytest.raises(Denied):
+                stores[role].put(key, b"")
+        its_records = (layout.job(job), layout.job_request(job), layout.job_state(job, NAME, 1, 1))
+        for key in (layout.command(NAME), layout.job_over(job), *(() if role == "coordinator" else its_records)):
+            with pytest.raises(Denied):
+                stores[role].delete([key])
+    for key in (layout.command(f"{NAME}0"), layout.job_request(job), layout.job(job)):
+        stage.world(place).owner.put(key, b"")
+        with pytest.raises(Denied):
+            stores["agent"].read(key)
+    stage.world(place).owner.put(backup, b"")
+    with pytest.raises(Denied):
+        stores["coordinator"].read(backup)
+
+
+def test_who_coordinates_forgets_old_jobs_and_purge_their_marks(stage: Scene, tmp_path: Path) -> None:
+    place = with_rights(stage, roles=("coordinator", "purge"), without=("SeeWhatStays", "SeeLocks"))
+    keys, layout, owner = pair(tmp_path / "keys"), Layout(PREFIX), stage.world(place).owner
+    there = PlayedCluster(owner, layout, (PlayedNode(owner, layout, NAME, keys.keys),))
+    store = store_of(stage, place, "coordinator")
+    coordinator, jobs = Coordinator(store, layout, keys.signer, lambda: "revision"), []
+    for number in (1, 2):
+        jobs.append(there.ask("backup", number))
+        there.wish(jobs[-1], "resume")
+        for _ in range(3):
+            coordinator.coordinate(time.time())
+            there.turn()
+    assert [there.phase(job) for job in jobs] == ["done", "done"]
+    later = time.time() + KEPT + 60
+    assert tidy_jobs(store, layout, later) == (jobs[0],)
+    left = [key for key in stage.world(place).listing(layout.jobs()) if jobs[0] in key]
+    assert left == [layout.job_over(jobs[0])]
+    purge = store_of(stage, place, "purge")
+    marks = list(forgotten_marks(purge, layout, later))
+    assert marks == left
+    purge.delete(marks)
+    assert not [key for key in stage.world(place).listing(layout.jobs()) if jobs[0] in key]
 
 
 def test_where_absent_objects_are_forbidden(stage: Scene) -> None:

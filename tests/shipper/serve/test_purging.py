@@ -264,11 +264,11 @@ def test_trouble_with_one_node_is_told_and_the_others_are_done(tmp_path: Path) -
         proxy.faults += [Fault("PUT", "index/condemned/n2/", answer=forbidden) for _ in range(1000)]
         with scene.program.running("serve") as server:
             record = scene.until_purged(server)
-            server.until_said("purge of the cluster: it failed on 1 nodes.")
+            server.until_said("purge of the cluster: it failed on 1 node.")
         assert {one.node for one in record.results if one.error} == {"n2"}
         assert {one.node for one in record.results if one.done} == {"n1", "n3", "n4"}
         done = scene.program.run("purge")
-        assert (done.code, "Purge failed on 1 nodes" in done.err) == (1, True), done.err
+        assert (done.code, "Purge failed on 1 node." in done.err) == (1, True), done.err
         assert "Not done on n2: the next purge goes on there." in done.out
         proxy.faults.clear()
         done = scene.program.run("purge")

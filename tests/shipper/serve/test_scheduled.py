@@ -28,7 +28,7 @@ CLUSTERS = ("east", "west")
 
 @dataclass
 class Kept:
-    """A job that remembers what it did, and when it was told that it was last done; ``act`` is what it does."""
+    """A task that remembers what it did, and when it was told that it was last done; ``act`` is what it does."""
 
     name: str = "purge"
     told: dict[str, float] = field(default_factory=dict)
@@ -46,21 +46,21 @@ class Kept:
 
 @dataclass
 class Watch:
-    """A job at three in the morning."""
+    """A task at three in the morning."""
 
-    job: Kept = field(default_factory=Kept)
+    task: Kept = field(default_factory=Kept)
     clock: SettableClock = field(default_factory=lambda: SettableClock(NOON))
     store: ObjectStore = field(default_factory=lambda: MemoryBucket().open(None))
 
     def started(self) -> Scheduled:
-        return Scheduled(self.job, Timetable(read_schedule("0 3 * * *")), self.clock, threading.Event())
+        return Scheduled(self.task, Timetable(read_schedule("0 3 * * *")), self.clock, threading.Event())
 
     def look(self, scheduled: Scheduled, clusters: tuple[str, ...] = CLUSTERS) -> list[str]:
         """What one look of the loop led to."""
-        before = len(self.job.done)
+        before = len(self.task.done)
         scheduled.look(clusters, self.store)
         wait_for(scheduled)
-        return self.job.done[before:]
+        return self.task.done[before:]
 
 
 def wait_for(scheduled: Scheduled) -> None:
@@ -95,21 +95,21 @@ def test_times_that_have_passed_are_made_up_for_once() -> None:
 def test_a_restart_neither_leaves_a_time_out_nor_does_it_again() -> None:
     watch = Watch()
     night = NOON - 9 * HOUR
-    watch.job.told = {"east": night + 60, "west": night - DAY}
+    watch.task.told = {"east": night + 60, "west": night - DAY}
     assert watch.look(watch.started()) == ["west"]
     watch.clock.advance(DAY)
-    watch.job.told["west"] = night + 12 * HOUR
+    watch.task.told["west"] = night + 12 * HOUR
     assert watch.look(watch.started()) == ["east", "west"]
 
 
 def test_a_run_told_of_in_the_future_does_not_end_all_purges() -> None:
     watch = Watch()
-    watch.job.told = dict.fromkeys(CLUSTERS, NOON + 1000 * DAY)
+    watch.task.told = dict.fromkeys(CLUSTERS, NOON + 1000 * DAY)
     scheduled = watch.started()
     assert watch.look(scheduled) == []
     watch.clock.advance(DAY)
     assert watch.look(scheduled) == [], "until the clock was set it is thought to be of now"
-    watch.job.told = {}
+    watch.task.told = {}
     watch.clock.advance(DAY)
     assert watch.look(scheduled) == ["east", "west"]
 
@@ -121,7 +121,7 @@ def test_it_is_never_done_twice_at_once() -> None:
         began.set()
         assert goes_on.wait(30)
 
-    watch.job.act = wait
+    watch.task.act = wait
     scheduled = watch.started()
     watch.look(scheduled, ("east",))
     watch.clock.advance(DAY)
@@ -130,7 +130,7 @@ def test_it_is_never_done_twice_at_once() -> None:
     watch.clock.advance(DAY)
     for _ in range(3):
         scheduled.look(("east",), watch.store)
-    assert watch.job.done == ["east"]
+    assert watch.task.done == ["east"]
     goes_on.set()
     wait_for(scheduled)
     assert watch.look(scheduled, ("east",)) == ["east"], "the time that passed meanwhile"
@@ -155,12 +155,12 @@ def test_what_fails_is_told_and_tried_again_soon_and_holds_up_no_other_cluster(
                 raise Retryable("no connection")
             super().run(prefix, store)
 
-    job = Failing(told=dict.fromkeys(CLUSTERS, NOON - 2 * DAY))
-    watch = Watch(job)
+    task = Failing(told=dict.fromkeys(CLUSTERS, NOON - 2 * DAY))
+    watch = Watch(task)
     scheduled = watch.started()
     assert watch.look(scheduled) == ["west"]
     assert "purge failed, and is tried again in 5 minutes: no connection" in caplog.text
-    job.failing = False
+    task.failing = False
     watch.clock.advance(299)
     assert watch.look(scheduled) == []
     watch.clock.advance(1)
@@ -169,7 +169,7 @@ def test_what_fails_is_told_and_tried_again_soon_and_holds_up_no_other_cluster(
 
 def test_the_end_of_the_process_ends_it_at_its_next_call() -> None:
     watch = Watch()
-    watch.job.told = {"east": NOON - 2 * DAY}
+    watch.task.told = {"east": NOON - 2 * DAY}
     scheduled = watch.started()
 
     def keep_on() -> None:
@@ -183,12 +183,12 @@ def test_the_end_of_the_process_ends_it_at_its_next_call() -> None:
                 list(held.each(lambda key: held.store.create(key, b""), [f"a/{next(numbers)}" for _ in range(8)]))
 
     began, numbers = threading.Event(), iter(range(1 << 30))
-    watch.job.act = work
+    watch.task.act = work
     scheduled.look(CLUSTERS, watch.store)
     assert began.wait(30)
     scheduled.stop()
     wait_for(scheduled)
-    assert watch.job.done == ["east"], "nor is another cluster begun"
+    assert watch.task.done == ["east"], "nor is another cluster begun"
 
 
 def test_threads_end_at_their_next_call_when_the_work_is_left() -> None:

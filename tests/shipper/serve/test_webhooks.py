@@ -21,9 +21,10 @@ from backupstore.core.events import ObjectEvent
 from backupstore.errors import Misconfigured
 from backupstore.ports import Clock
 from backupstore.settings.kinds import ListenAddress
+from shipper.bounded_http import Bounds
 from shipper.inbox import Inbox, InboxWatcher
 from shipper.watching import EventsLost
-from shipper.webhooks import Bounds, Door, Webhooks
+from shipper.webhooks import Door, Webhooks
 from tests.clocks import SettableClock
 from tests.harness.s3_servers import free_port
 from tests.shipper.cli.program import until
