@@ -167,6 +167,10 @@ class Around:
         self.before("read")
         return self._store.read(key, limit=limit)
 
+    def read_if_changed(self, key: str, version: str, *, limit: int = 64 << 20) -> Document | None:
+        self.before("read")
+        return self._store.read_if_changed(key, version, limit=limit)
+
     def fetch(self, key: str, sink: Sink) -> StoredObject:
         self.before("fetch")
         return self._store.fetch(key, sink)
@@ -248,6 +252,10 @@ class Hashed(Around):
     def read(self, key: str, *, limit: int = 64 << 20) -> Document:
         document = self._store.read(key, limit=limit)
         return replace(document, version=_hash(document.body))
+
+    def read_if_changed(self, key: str, version: str, *, limit: int = 64 << 20) -> Document | None:
+        document = self.read(key, limit=limit)
+        return None if document.version == version else document
 
     def replace(self, key: str, body: bytes, version: str) -> StoredObject:
         try:

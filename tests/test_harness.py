@@ -107,6 +107,24 @@ def test_nodes_die_with_the_program_that_started_them() -> None:
         time.sleep(0.05)
 
 
+def test_a_program_on_a_leash_dies_with_the_one_that_started_it() -> None:
+    program = (
+        "import subprocess; from tests.harness.leash import leashed;"
+        "print(subprocess.Popen(leashed(['sleep', '600'])).pid, flush=True); input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        assert processes.identity(pid)
+        owner.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while processes.identity(pid):
+        assert time.monotonic() < deadline, f"{pid} outlived its owner"
+        time.sleep(0.05)
+
+
 @pytest.mark.cassandra
 def test_clusters_at_the_same_time_share_neither_addresses_nor_ports() -> None:
     with Cluster.create(ClusterConfig(nodes=3)) as one, Cluster.create(ClusterConfig(nodes=2)) as other:

@@ -144,7 +144,7 @@ def row(measure: Measure) -> str:
     return f"| {told} | {measure.unit} | {', '.join(measure.labels)} | {measure.help} |"
 
 
-@pytest.mark.parametrize("teller", ["backup", "purge", "report"])
+@pytest.mark.parametrize("teller", ["backup", "agent", "purge", "report"])
 def test_the_document_has_the_table_of_what_is_told(teller: str) -> None:
     document = (DOCS / "monitoring.md").read_text(encoding="utf-8")
     told = "\n".join(row(measure) for measure in MEASURES if measure.told_by == teller)

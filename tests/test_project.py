@@ -25,18 +25,20 @@ PURE = {"backupstore", "pydantic", "pydantic_core", "typing_extensions"} | sys.s
 ALLOWED: dict[str, set[str]] = {
     "environment": {"shipper/cli/*", "functions/*/handler_*.py"},
     "clock": {"backupstore/clock.py"},
+    "chance": {"backupstore/chance.py"},
     "process": {"shipper/cassandra/process.py"},
     "exit": {"shipper/__main__.py"},
     "print": set(),
     "console": {"shipper/cli/*"},
-    "catch-all": {"shipper/__main__.py"},
-    "key": {"backupstore/core/layout.py"},
+    "catch-all": {"shipper/__main__.py", "shipper/agent/ringing.py"},
+    "key": {"backupstore/core/layout.py", "backupstore/core/job_layout.py"},
 }
 
 NAMES: dict[str, str] = {
     "environment": r"os\.(environb?|getenvb?|putenv|unsetenv)",
     "clock": r"datetime\.(datetime\.(now|utcnow|today)|date\.today)"
     r"|time\.(time|monotonic|perf_counter|clock_gettime)(_ns)?|time\.sleep",
+    "chance": r"uuid\.uuid[14]",
     "process": r"subprocess(\..*)?|os\.(system|popen|fork|forkpty|exec\w+|spawn\w+|posix_spawnp?)|pty\.spawn",
     "exit": r"sys\.exit|os\._exit|os\.abort|builtins\.(exit|quit|SystemExit)",
     "print": r"builtins\.print",
@@ -127,6 +129,8 @@ CAUGHT = [
     ("clock", "import datetime as dt\ndt.datetime.now(dt.timezone.utc)"),
     ("clock", "from datetime import datetime\ndatetime.utcnow()"),
     ("clock", "import time\ndef f(now=time.time): ..."),
+    ("chance", "import uuid\nuuid.uuid4().hex"),
+    ("chance", "from uuid import uuid4"),
     ("process", "import subprocess"),
     ("process", "from subprocess import run"),
     ("process", "import os\nos.system('ls')"),
@@ -144,6 +148,7 @@ CAUGHT = [
 
 FINE = [
     "from datetime import datetime\ndatetime.fromtimestamp(0)",
+    "import uuid\nuuid.UUID('00000000-0000-0000-0000-000000000000')",
     "import os\nos.path.join('a', 'b')",
     "clock.time()\nconsole.print('a')\nself.environ",
     "try: ...\nexcept ValueError: ...",

@@ -82,6 +82,10 @@ def test_what_is_unknown_is_only_warned_about(tmp_path: Path) -> None:
         ("[grpc]\nenabled = 1\n", "medusa.ini:6: [grpc] enabled = 1: is not obeyed"),
         ("[cassandra]\ncql_username = u\n", "medusa.ini:6: [cassandra] cql_username = u: is not used"),
         ("[cassandra]\ncql_password = p\n", "medusa.ini:6: [cassandra] cql_username: is not used"),
+        (
+            "[shipper]\ncommand_queue = https://a/q\n",
+            "medusa.ini:6: [shipper] command_queue = https://a/q: is not used",
+        ),
     ],
 )
 def test_what_is_not_obeyed_is_warned_about(tmp_path: Path, text: str, warning: str) -> None:
@@ -172,7 +176,7 @@ LINES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(lines=["[0]", "\x1b:", "\x1b:"], ours=["[shipper]", "\x1b:", "[\x1b]"], ending="\n")
 @given(
     lines=st.lists(LINES, max_size=12),
@@ -193,11 +197,3 @@ def test_no_file_brings_anything_but_settings_or_misconfigured(
         said = loaded.warnings
         assert loaded.settings.storage.bucket_name
     assert not [line for line in said if not (str(file) in line or str(beside) in line) or not line.isprintable()]
-
-
-def test_an_option_that_changes_nothing_yet_is_named_when_it_is_set(tmp_path: Path) -> None:
-    text = f"{REQUIRED}host_file_separator = ,\n[cassandra]\nsstableloader_bin = loader\n"
-    loaded = read(tmp_path, text)
-    # The separator is the default, which nobody asked for.
-    assert loaded.not_obeyed == ("[cassandra] sstableloader_bin",)
-    assert loaded.warnings == ()

@@ -153,6 +153,15 @@ SHIPPER = {
     "log_format": "text",
     "server_side_encryption": NOT_SET,
     "ca_file": NOT_SET,
+    "backup_schedule": NOT_SET,
+    "backup_mode": "differential",
+    "stagger": "0",
+    "command_interval": "10",
+    "command_keys_file": NOT_SET,
+    "command_queue": NOT_SET,
+    "agent_listen": "127.0.0.1:8901",
+    "signing_key_file": NOT_SET,
+    "coordinate_interval": "5",
 }
 
 # The example of 2019, as printed in the documentation of the original system, with its keys in force.

@@ -45,6 +45,7 @@ class TestSingleWriterStore(Reading, Writing, Listing):
 
 CALLS: dict[str, Callable[[ObjectStore], object]] = {
     "read": lambda store: store.read("f/a"),
+    "read_if_changed": lambda store: store.read_if_changed("f/a", "1"),
     "fetch": lambda store: store.fetch("f/a", list[bytes]().append),
     "head": lambda store: store.head("f/a"),
     "create": lambda store: store.create("f/b", b""),

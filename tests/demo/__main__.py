@@ -19,12 +19,13 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="an empty directory to work in, left behind")
     parser.add_argument("--store", choices=[*PLACES], default="local", help="what kind of bucket (default: local)")
     options = parser.parse_args()
-    with _work_in(options.keep) as directory, PLACES[options.store](directory) as place:
+    with work_in(options.keep) as directory, PLACES[options.store](directory) as place:
         return run(directory, place)
 
 
 @contextmanager
-def _work_in(kept: Path | None) -> Iterator[Path]:
+def work_in(kept: Path | None) -> Iterator[Path]:
+    """A directory to work in: a temporary one, or this one, which is left behind."""
     if kept is not None:
         kept.mkdir(parents=True, exist_ok=True)
         yield kept.resolve()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.demo.places import Place
+from tests.harness.leash import leashed
 from tests.harness.node import Node
 
 
@@ -71,7 +72,8 @@ class Stage:
         """`medusa-shipper serve` in the background."""
         log = self.ini.with_name("serve.log")
         print("$ medusa-shipper serve &", flush=True)
-        with log.open("wb") as out, subprocess.Popen([*command(self.ini), "serve"], stdout=out, stderr=out) as server:
+        words = leashed([*command(self.ini), "serve"])
+        with log.open("wb") as out, subprocess.Popen(words, stdout=out, stderr=out) as server:
             try:
                 yield
             finally:

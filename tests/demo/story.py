@@ -45,6 +45,11 @@ def _back_up_twice(stage: Stage, cluster: Cluster) -> Rows:
         stage.medusa("backup", "--backup-name", DIFFERENTIAL)
         print(_indented(stage.wait_listed(DIFFERENTIAL)))
         stage.medusa("status", "--backup-name", DIFFERENTIAL)
+    return rows_of(cluster)
+
+
+def rows_of(cluster: Cluster) -> Rows:
+    """Every row of every table, and what every index finds."""
     with cluster.session() as session:
         return {**reading.read_all(session), **reading.query_indexes(session)}
 
@@ -63,12 +68,11 @@ def _lose_and_restore(stage: Stage, cluster: Cluster, expected: Rows) -> bool:
     with stage.act("Restore"):
         stage.medusa("restore-node", "--backup-name", DIFFERENTIAL)
     with stage.act("Compare every row, and ask every index"):
-        with cluster.session() as session:
-            found = {**reading.read_all(session), **reading.query_indexes(session)}
-        return _compare(expected, found)
+        return compare(expected, rows_of(cluster))
 
 
-def _compare(expected: Rows, found: Rows) -> bool:
+def compare(expected: Rows, found: Rows) -> bool:
+    """Tell table by table, and query by query, whether all rows are the same; whether all of them are."""
     good = True
     for name in sorted(expected.keys() | found.keys()):
         before, after = expected.get(name), found.get(name)

@@ -1,6 +1,6 @@
 """A real server that speaks as Google Cloud Storage does, on loopback: fake-gcs-server, its objects in memory.
 
-What it does not do as Google: it believes any token or none, ignores conditions of deletions, appends a piece of a
+What it does not do as Google: it believes any token or none, ignores conditions of deletions and downloads, appends a piece of a
 resumable upload that is sent twice, and does not compare the checksum that goes with the last piece.
 """
 

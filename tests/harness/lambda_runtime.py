@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness.errors import HarnessError
+from tests.harness.leash import leashed
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LIMIT = 30.0
@@ -99,7 +100,7 @@ def deployed(folder: Path, handler: str, settings: Mapping[str, str], *, process
     server = _RuntimeApi(function)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     known = {**environment(folder, settings), "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}"}
-    command = [sys.executable, "-m", "awslambdaric", handler]
+    command = leashed([sys.executable, "-m", "awslambdaric", handler])
     try:
         with function.log.open("ab") as log:
             for _ in range(processes):

@@ -14,9 +14,12 @@ SHOWN: dict[str, list[str]] = {}
 
 # Shown where the verb itself is tested: a second test of it would say nothing new.
 ELSEWHERE = {
+    "shipper.coordinate_interval": "tests/shipper/serve/test_coordinating.py::test_without_a_key_or_when_it_shall_not_it_leaves_jobs_alone",
     "shipper.poll_interval": "tests/shipper/serve/test_serving.py::test_looking_where_events_tell_nothing",
     "shipper.purge_schedule": "tests/shipper/serve/test_purging.py::test_a_time_that_passed_while_serve_was_down_is_made_up_for_once",
     "shipper.reconcile_interval": "tests/shipper/serve/test_serving.py::test_reconcile_finds_what_no_event_told",
+    "shipper.signing_key_file": "tests/shipper/serve/test_coordinating.py::test_a_restore_is_led_to_its_end_beside_all_else",
+    "storage.host_file_separator": "tests/shipper/cli/test_cluster.py::test_it_says_who_takes_whose_place",
     "shipper.watch": "tests/shipper/serve/test_serving.py::test_looking_where_events_tell_nothing",
 }
 

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from backupstore.errors import Denied, NodeTrouble
 from backupstore.settings import load
 from shipper.cassandra.service import HealthCheck
+from shipper.cassandra.sstableloader import SstableLoader
 from shipper.wiring import naming_of
 from tests.clocks import SettableClock
 from tests.harness import s3_servers
@@ -78,6 +80,40 @@ def test_a_nodetool_that_hangs_is_given_up(tmp_path: Path) -> None:
     given = settings(tmp_path, cassandra={"nodetool_executable": tool}, shipper={"nodetool_timeout": "1"})
     with pytest.raises(NodeTrouble, match="1 second"):
         wiring(given).nodetool.flush()
+
+
+# --- sstableloader ---
+
+STORES = ("ts", "tspw", "ks", "kspw")
+
+
+@shows(*(f"cassandra.sstableloader_{name}" for name in ("bin", *STORES)))
+@pytest.mark.parametrize("stores", [(), STORES])
+def test_sstableloader_is_called_so(tmp_path: Path, stores: tuple[str, ...]) -> None:
+    """Passwords stand in the file that it is told to read, not among its arguments."""
+    keep = f"shutil.copy(sys.argv[sys.argv.index('--conf-path') + 1], {str(tmp_path / 'read.yaml')!r})"
+    options: dict[str, object] = {f"sstableloader_{name}": f"/{name}-of-mine" for name in stores}
+    options |= {
+        "cql_username": "me",
+        "cql_password": "mine",
+        "config_file": cassandra_yaml(tmp_path, native=9999, storage=7000),
+    }
+    loader = program(tmp_path, "loader", f"import shutil; {keep}")
+    found = wiring(settings(tmp_path, cassandra={"sstableloader_bin": loader, **options})).loader()
+    SstableLoader(found, tmp_path).load(tmp_path / "shop" / "orders", 7)
+    arguments = called(tmp_path, "loader")
+    at = arguments.index("--conf-path")
+    yaml = arguments[at + 1]
+    assert arguments[:at] == ["--nodes", "127.0.0.1", "--port", "9999"]
+    assert arguments[at + 2 :] == ["--username", "me", "--password", "mine", "--no-progress", f"{tmp_path}/shop/orders"]
+    assert (yaml == str(options["config_file"])) == (not stores)
+    read = YAML(typ="safe").load((tmp_path / "read.yaml").read_text())
+    assert [read.get("client_encryption_options", {}).get(key) for key in _STORE_KEYS] == [
+        f"/{name}-of-mine" if stores else None for name in STORES
+    ]
+
+
+_STORE_KEYS = ("truststore", "truststore_password", "keystore", "keystore_password")
 
 
 # --- CQL ---

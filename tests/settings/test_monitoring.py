@@ -153,7 +153,7 @@ def test_a_library_that_is_not_installed_is_named(tmp_path: Path, provider: str,
     file = ini(tmp_path, monitoring={"monitoring_provider": provider})
     done = run([sys.executable, "-c", code, str(file)])
     assert f"monitoring_provider = {provider}: " in done.out, done
-    assert f"pip install 'medusa-shipper[{extra}]'" in done.out
+    assert f"pip install '.[{extra}]'" in done.out
 
 
 def test_the_program_reports_a_backup_that_failed(tmp_path: Path) -> None:
