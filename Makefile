@@ -13,7 +13,7 @@ STORE  ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: dev
 dev: $(STAMP) ## make .venv with the locked development tools and this project
@@ -59,6 +59,10 @@ test-interop: dev require-java ## stock Medusa and we on the same buckets and no
 demo: dev require-java ## back up, lose and restore a real Cassandra; STORE=... picks the store
 	@$(BIN)/python -m tests.demo $(if $(STORE),--store $(STORE))
 
+.PHONY: demo-cluster
+demo-cluster: dev require-java ## three nodes backed up by their agents, lost, restored; then onto three others
+	@$(BIN)/python -m tests.demo_cluster
+
 .PHONY: bench
 bench: dev ## what a transfer costs beside s5cmd, cp and stock; ROWS=large-up,... and ROUNDS=3 choose
 	@$(BIN)/python -m benchmarks $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
@@ -66,6 +70,10 @@ bench: dev ## what a transfer costs beside s5cmd, cp and stock; ROWS=large-up,..
 .PHONY: simulate
 simulate: dev ## the protocols in N random histories (10000), seeds from FIRST on
 	@$(BIN)/python -m tests.simulation $(or $(N),10000) $(or $(FIRST),0)
+
+.PHONY: model
+model: dev ## every history of a cluster restore with ADVERSITIES (2), and whether each planted mistake is found
+	@$(BIN)/python -m tests.model $(ADVERSITIES)
 
 # Not a development dependency: only here, by hand, and not for every Python and processor.
 .PHONY: fuzz
