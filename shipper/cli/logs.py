@@ -64,6 +64,28 @@ def keep_on() -> None:
         raise Stopped
 
 
+def has_come() -> bool:
+    """Whether a signal has."""
+    return bool(_came)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """A signal is how what is inside ends, so that is no failure; nor is the error that came in the signal's place.
+
+    A signal that arrives while a wait of Python's own is taking its lock back leaves that lock alone: the wait then ends
+    with a RuntimeError.
+    """
+    try:
+        yield
+    except Stopped:
+        log.debug("a signal has come")
+    except Exception as error:
+        if not _came:
+            raise
+        log.debug("a signal has come, and for it: %s", error)
+
+
 @contextmanager
 def resumable(hint: str) -> Iterator[None]:
     """Tell how to go on, should a signal end what is inside."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.shipper.cli.program import Program, Running, until
+from tests.shipper.cli.program import Program, Running, run, until
 
 YAML = """
 cluster_name: c
@@ -37,6 +39,37 @@ def silent_cassandra(directory: Path) -> Iterator[tuple[Program, socket.socket]]
 
 def running(program: Program) -> AbstractContextManager[Running]:
     return program.running("backup", "--backup-name", "b1", "--mode", "full", "--table", "shop.orders")
+
+
+TORN = """
+import os, signal, sys, threading
+from shipper.__main__ import main
+from shipper.agent.loop import Agent
+
+signalled = []
+class Torn(threading.Condition):
+    def _acquire_restore(self, state):
+        if not signalled:
+            signalled.append(os.kill(os.getpid(), signal.SIGTERM))
+        super()._acquire_restore(state)
+begin = Agent.run
+def run(agent):
+    agent._wake._cond = Torn(threading.Lock())
+    begin(agent)
+Agent.run = run
+sys.argv[0] = "medusa-shipper"
+main()
+"""
+
+
+def test_a_signal_that_tears_a_wait_of_pythons_own_ends_the_agent_well(tmp_path: Path) -> None:
+    """It arrives where the wait takes its lock back, which then says that there is none to let go."""
+    with silent_cassandra(tmp_path) as (made, _):
+        program = replace(made, shipper=("backup_schedule = 0 2 * * *",))
+        done = run([sys.executable, "-c", TORN, *program.command("agent")[3:]], program.environment)
+        assert done.code == 0, done.err
+        assert "stopped" in done.err
+        assert "defect" not in done.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
