@@ -30,12 +30,8 @@ def run() -> int:
     except BrokenPipeError:
         discard_output()
         return 1
-    except Exception:  # noqa: BLE001  the entry: whatever gets here is a defect, and is told as one
-        if logs.has_come():  # but for what a signal has torn
-            return logs.tell_interrupted()
-        hint = "Please report it with the lines above. Nothing in the bucket was harmed: it is safe to try again."
-        logs.log.exception("this is a defect in medusa-shipper", extra={"hint": hint})
-        return 1
+    except Exception as error:  # noqa: BLE001  the entry: whatever gets here is a defect, and is told as one
+        return logs.tell_defect(error)
     return 0
 
 

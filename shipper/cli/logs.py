@@ -64,26 +64,22 @@ def keep_on() -> None:
         raise Stopped
 
 
-def has_come() -> bool:
-    """Whether a signal has."""
-    return bool(_came)
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
+class EndedBySignals:
     """A signal is how what is inside ends, so that is no failure; nor is the error that came in the signal's place.
 
     A signal that arrives while a wait of Python's own is taking its lock back leaves that lock alone: the wait then ends
     with a RuntimeError.
     """
-    try:
-        yield
-    except Stopped:
-        log.debug("a signal has come")
-    except Exception as error:
-        if not _came:
-            raise
-        log.debug("a signal has come, and for it: %s", error)
+
+    def __enter__(self) -> None:
+        """Nothing to be done."""
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _where: object) -> bool:
+        """Whether it ended by a signal."""
+        if isinstance(error, Exception) and _came:
+            log.debug("a signal has come, and in its place: %s", error)
+            return True
+        return isinstance(error, Stopped)
 
 
 @contextmanager
@@ -138,6 +134,15 @@ def tell(error: BackupError) -> int:
     log.error("%s", _message(error), extra={"error": error})
     log.debug("raised here:", exc_info=error)
     return tell_interrupted() if _came else error.exit_code
+
+
+def tell_defect(error: Exception) -> int:
+    """Say that this is none of our errors. The exit code: of the signal, if it is what one has torn."""
+    if _came:
+        return tell_interrupted()
+    hint = "Please report it with the lines above. Nothing in the bucket was harmed: it is safe to try again."
+    log.error("this is a defect in medusa-shipper", exc_info=error, extra={"hint": hint})
+    return 1
 
 
 def tell_interrupted(hint: str = "") -> int:

@@ -13,7 +13,7 @@ from backupstore.signing import read_signer
 from backupstore.wiring import check_bucket, open_metrics
 from shipper.cli import text
 from shipper.cli.console import out
-from shipper.cli.logs import ended_by_signals, keep_on, log
+from shipper.cli.logs import EndedBySignals, keep_on, log
 from shipper.cli.options import Globals
 from shipper.cli.watchers import coordinates, watching, where
 from shipper.coordinating import Coordinating
@@ -75,7 +75,7 @@ def run_serve(chosen: Globals, *, once: bool) -> None:
     with watching(chosen) as watcher:
         log.info("serving %s%s", where(settings), f", prefix {server.prefix}" if server.prefix else "")
         try:
-            with ended_by_signals():
+            with EndedBySignals():
                 server.run(watcher)
             watcher.close()
             log.info("stopped")
