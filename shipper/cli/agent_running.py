@@ -30,7 +30,7 @@ from shipper.agent.systemd import Pulse
 from shipper.agent.view import View
 from shipper.agent.worker import KeepOn
 from shipper.cli.backing_up import Flags, limits_of
-from shipper.cli.logs import EndedBySignals, keep_on, log
+from shipper.cli.logs import EndedBySignals, keep_on, log, only_noted
 from shipper.cli.options import Globals
 from shipper.measures import Tell, measured
 from shipper.memory import used_before
@@ -61,7 +61,7 @@ def run_agent(chosen: Globals) -> None:
         if agent.orders is not None and options.command_queue is not None:
             door.enter_context(rung_by(partial(open_bell, chosen.settings, options.command_queue), agent.ring))
         _say_what(parts)
-        with EndedBySignals():
+        with EndedBySignals(), only_noted():
             agent.run()
         agent.stop(_AT_THE_END)
         log.info("stopped")

@@ -33,6 +33,7 @@ _VERY = 2  # -vv
 _INTERRUPTED = 130
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _came: set[int] = set()
+_noted_only: list[bool] = []
 
 
 class Stopped(BaseException):
@@ -51,7 +52,22 @@ def _stop(came: int, _frame: FrameType | None) -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     _came.add(came)
-    raise Stopped
+    if not _noted_only:
+        raise Stopped
+
+
+@contextmanager
+def only_noted() -> Iterator[None]:
+    """Meanwhile the first signal interrupts nothing: ``keep_on`` tells of it.
+
+    For what only takes short steps. Raised in the midst of one, a signal may tear what Python itself is about, such as the
+    start of a thread or a wait taking its lock back, and what was torn fails later.
+    """
+    _noted_only.append(True)
+    try:
+        yield
+    finally:
+        _noted_only.pop()
 
 
 def keep_on() -> None:
@@ -67,8 +83,8 @@ def keep_on() -> None:
 class EndedBySignals:
     """A signal is how what is inside ends, so that is no failure; nor is the error that came in the signal's place.
 
-    A signal that arrives while a wait of Python's own is taking its lock back leaves that lock alone: the wait then ends
-    with a RuntimeError.
+    A signal may tear what Python itself is about: a wait that was taking its lock back ends with a RuntimeError, and so does
+    waiting for the end of a thread that was being started.
     """
 
     def __enter__(self) -> None:

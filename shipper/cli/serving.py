@@ -72,7 +72,7 @@ def run_serve(chosen: Globals, *, once: bool) -> None:
         if not server.once():
             raise Refused("Not everything could be reconciled.", hint="The lines above say why.", operation="reconcile")
         return
-    with watching(chosen) as watcher:
+    with EndedBySignals(), watching(chosen) as watcher:
         log.info("serving %s%s", where(settings), f", prefix {server.prefix}" if server.prefix else "")
         try:
             with EndedBySignals():

@@ -41,32 +41,47 @@ def running(program: Program) -> AbstractContextManager[Running]:
     return program.running("backup", "--backup-name", "b1", "--mode", "full", "--table", "shop.orders")
 
 
-TORN = """
+SIGNALLED = """
 import os, signal, sys, threading
 from shipper.__main__ import main
-from shipper.agent.loop import Agent
 
-signalled = []
+left = [signal.SIGTERM]
+def signalled():
+    while left:
+        os.kill(os.getpid(), left.pop())
+"""
+WAIT = """
 class Torn(threading.Condition):
     def _acquire_restore(self, state):
-        if not signalled:
-            signalled.append(os.kill(os.getpid(), signal.SIGTERM))
+        signalled()
         super()._acquire_restore(state)
+from shipper.agent.loop import Agent
 begin = Agent.run
 def run(agent):
     agent._wake._cond = Torn(threading.Lock())
     begin(agent)
 Agent.run = run
+"""
+START = """
+begin = threading.Thread.start
+def start(thread):
+    if thread.name == "looking at the node":
+        signalled()
+    begin(thread)
+threading.Thread.start = start
+"""
+MAIN = """
 sys.argv[0] = "medusa-shipper"
 main()
 """
 
 
-def test_a_signal_that_tears_a_wait_of_pythons_own_ends_the_agent_well(tmp_path: Path) -> None:
-    """It arrives where the wait takes its lock back, which then says that there is none to let go."""
+@pytest.mark.parametrize("torn", [WAIT, START])
+def test_a_signal_that_tears_what_python_is_about_ends_the_agent_well(tmp_path: Path, torn: str) -> None:
+    """A wait that is taking its lock back, or a thread that is being started."""
     with silent_cassandra(tmp_path) as (made, _):
         program = replace(made, shipper=("backup_schedule = 0 2 * * *",))
-        done = run([sys.executable, "-c", TORN, *program.command("agent")[3:]], program.environment)
+        done = run([sys.executable, "-c", SIGNALLED + torn + MAIN, *program.command("agent")[3:]], program.environment)
         assert done.code == 0, done.err
         assert "stopped" in done.err
         assert "defect" not in done.err
