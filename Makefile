@@ -55,6 +55,10 @@ test-interop: dev require-java ## stock Medusa and we on the same buckets and no
 	@$(BIN)/python -m tests.harness.go_tools
 	@$(BIN)/python -m pytest tests/interop -v -n 2 --dist loadfile $(ARGS)
 
+.PHONY: bundle
+bundle: dev ## the functions as they are deployed: dist/functions, the same bytes each time
+	@$(BIN)/python -m infra.bundle $(ARGS)
+
 .PHONY: demo
 demo: dev require-java ## back up, lose and restore a real Cassandra; STORE=... picks the store
 	@$(BIN)/python -m tests.demo $(if $(STORE),--store $(STORE))

@@ -33,14 +33,17 @@ class CloudFunction:
 
 
 @contextmanager
-def served(folder: Path, source: str, settings: Mapping[str, str]) -> Iterator[CloudFunction]:
-    """Run the function of this bundle (``lambda_runtime.bundle``) until the block ends. ``source``: its file in there."""
+def served(folder: Path, source: str, settings: Mapping[str, str], *, alone: bool = False) -> Iterator[CloudFunction]:
+    """Run the function of this bundle (``lambda_runtime.bundle``) until the block ends. ``source``: its file in there.
+
+    ``alone``: without the packages that are installed here.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MEDUSA_", "GOOGLE_"))}
     environment |= {"PYTHONPATH": str(folder), "NO_GCE_CHECK": "true", "CLOUDSDK_CONFIG": str(folder / "no-gcloud")}
     log = folder.with_name(f"{folder.name}.log")
 
     def command(port: int) -> list[str]:
-        framework = [sys.executable, "-m", "functions_framework", "--target", "handler"]
+        framework = [sys.executable, *(["-S"] if alone else []), "-m", "functions_framework", "--target", "handler"]
         return [*framework, "--source", str(folder / source), "--signature-type", "cloudevent", "--port", str(port)]
 
     with running(command, {**environment, **settings}, log) as port:

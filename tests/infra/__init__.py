@@ -1,0 +1,1 @@
+"""What is deployed: bundles, roles, Terraform."""
