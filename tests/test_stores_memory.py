@@ -1,4 +1,4 @@
-"""The store in memory keeps the port's contract, and gives nobody more rights than ``layout.WRITERS`` does."""
+"""The store in memory keeps the port's contract, and gives nobody more rights than ``WRITERS`` and ``READERS`` do."""
 
 from __future__ import annotations
 
@@ -53,10 +53,25 @@ def test_the_shipper_creates_its_own_backups(shipper: MemoryStore) -> None:
     assert shipper.put(LAYOUT.meta("n1", "b1", "tokenmap.json"), b"").size == 0
 
 
-def test_the_shipper_may_read_everything(shipper: MemoryStore, owner: MemoryStore) -> None:
-    owner.create(LAYOUT.head(), b"{}")
-    assert shipper.read(LAYOUT.head()).body == b"{}"
-    assert [stored.key for stored in shipper.list("")] == [LAYOUT.head()]
+def test_the_shipper_reads_the_catalog_and_what_is_its_own(shipper: MemoryStore, owner: MemoryStore) -> None:
+    own, other = (LAYOUT.meta(node, "b1", "schema.cql") for node in ("n1", "n10"))
+    for key in (LAYOUT.head(), own, other):
+        owner.create(key, b"{}")
+    for key in (LAYOUT.head(), own):
+        assert shipper.read(key).body == b"{}"
+    assert [stored.key for stored in shipper.list("prod/n1/")] == [own]
+    with pytest.raises(Denied, match="shipper n1 may not read prod/n10/b1/meta/"):
+        shipper.read(other)
+    for folder in ("", "prod/", "prod/n10/", "prod/index/catalog/"):
+        with pytest.raises(Denied, match="shipper n1 may not list"):
+            shipper.list(folder)
+
+
+def test_the_indexer_lists_everything_and_reads_no_data(indexer: MemoryStore, owner: MemoryStore) -> None:
+    owner.upload(DATA, whole(10))
+    assert [stored.key for stored in indexer.list("")] == [DATA]
+    with pytest.raises(Denied, match="indexer may not read prod/n1/data/"):
+        indexer.read(DATA)
 
 
 def test_the_shipper_neither_deletes_nor_overwrites(shipper: MemoryStore) -> None:
@@ -89,7 +104,7 @@ def test_the_shipper_neither_deletes_nor_overwrites(shipper: MemoryStore) -> Non
         Layout().meta("n1", "b1", "schema.cql"),
     ],
 )
-def test_the_shipper_writes_nowhere_else(shipper: MemoryStore, key: str) -> None:
+def test_the_shipper_writes_nowhere_else(shipper: MemoryStore, owner: MemoryStore, key: str) -> None:
     for write in (shipper.create, shipper.put):
         with pytest.raises(Denied) as caught:
             write(key, b"")
@@ -99,7 +114,7 @@ def test_the_shipper_writes_nowhere_else(shipper: MemoryStore, key: str) -> None
         shipper.upload(key, whole(1))
     with pytest.raises(Denied):
         shipper.delete([key])
-    assert not list(shipper.list(""))
+    assert not list(owner.list(""))
 
 
 def test_a_shipper_without_a_name_writes_nothing(bucket: MemoryBucket) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from backupstore.core.layout import ANNOUNCED, INDEX, NO_PREFIX, Layout
+from backupstore.core.layout import ANNOUNCED, Layout
+from backupstore.core.patterns import lies_below
 
 
 class Principal(Enum):
@@ -34,26 +35,15 @@ class Verb(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One principal may do these things to keys that begin with ``pattern``.
-
-    In ``pattern``, ``{P}`` is the cluster's folder, ``{-}`` its name in announcements, ``{F}`` the node's own name, and
-    ``{N}`` the name of any node: one segment, which is not ``index``.
-    """
+    """One principal may do these things to keys that lie below ``pattern``, a pattern of ``core.patterns``."""
 
     principal: Principal
     pattern: str
     verbs: frozenset[Verb]
 
     def covers(self, key: str, layout: Layout, node: str) -> bool:
-        """Whether the key lies below the pattern. A pattern with ``{F}`` covers nothing for a nameless principal."""
-        if "{F}" in self.pattern and not node:
-            return False
-        start = self.pattern.replace("{P}", layout.root).replace("{-}", layout.prefix or NO_PREFIX).replace("{F}", node)
-        start, any_node, rest = start.partition("{N}")
-        if not any_node or not key.startswith(start):
-            return key.startswith(start)
-        name, slash, below = key[len(start) :].partition("/")
-        return name not in {"", INDEX} and (slash + below).startswith(rest)
+        """Whether the key lies below the pattern."""
+        return lies_below(self.pattern, key, layout, node)
 
 
 _CREATE = frozenset({Verb.CREATE})

@@ -1,7 +1,7 @@
 """A bucket in memory: the store that tests and simulations run on, held to the same contract as the real ones.
 
-``MemoryBucket.open`` gives one principal's view. It enforces ``layout.WRITERS`` on every write, so that a program that
-would need more rights than its credentials have fails in any test that runs it.
+``MemoryBucket.open`` gives one principal's view. It enforces ``writers.WRITERS`` on every write and ``readers.READERS`` on
+every look, so that a program that would need more rights than its credentials have fails in any test that runs it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import count, takewhile
 
 from backupstore.core.layout import Layout
+from backupstore.core.readers import Look, may_look
 from backupstore.core.writers import Principal, Verb, may_write
 from backupstore.errors import Denied
 from backupstore.ports import Document, Folder, Sink, Source, StoredObject
@@ -139,7 +140,8 @@ class MemoryStore:
 
     def list(self, folder: str) -> Iterator[StoredObject]:
         """Every object below the folder, sorted by key, a page at a time."""
-        return self._pages(check_folder(folder, "list"))
+        self._may_look(Look.LIST, check_folder(folder, "list"))
+        return self._pages(folder)
 
     def entries(self, folder: str) -> Folder:
         """One level only."""
@@ -163,6 +165,7 @@ class MemoryStore:
 
     def _get(self, operation: str, key: str) -> _Held:
         check_key(key, operation)
+        self._may_look(Look.READ, key)
         with self._bucket.lock:
             held = self._bucket.find(key)
         if held is None:
@@ -183,13 +186,19 @@ class MemoryStore:
             yield from page
             page = self._bucket.page(folder, page[-1].key)
 
+    def _may_look(self, look: Look, key: str) -> None:
+        if self._principal and not may_look(self._principal, look, key, layout=self._layout, node=self._node):
+            raise self._denied(look.value, key, "readers.READERS")
+
     def _check(self, verb: Verb, key: str) -> None:
-        if self._principal is None or may_write(self._principal, verb, key, layout=self._layout, node=self._node):
-            return
-        who = f"{self._principal.value} {self._node}".rstrip()
-        raise Denied(
-            f"{who} may not {verb.value} {key}",
-            hint="layout.WRITERS says who may; the bucket's policy must grant the same.",
-            operation=verb.value,
+        if self._principal and not may_write(self._principal, verb, key, layout=self._layout, node=self._node):
+            raise self._denied(verb.value, key, "writers.WRITERS")
+
+    def _denied(self, what: str, key: str, table: str) -> Denied:
+        who = f"{self._principal.value if self._principal else ''} {self._node}".strip()
+        return Denied(
+            f"{who} may not {what} {key or 'the whole bucket'}",
+            hint=f"{table} says who may; the bucket's policy must grant the same.",
+            operation=what,
             key=key,
         )

@@ -27,7 +27,7 @@ def test_without_a_catalog_there_is_nothing_to_read(story: Story) -> None:
 
 
 def test_a_survey_says_what_a_rebuild_would_write(story: Story) -> None:
-    reader = story.bucket.open(Principal.REPORT, story.layout)  # may not write anything
+    reader = story.bucket.open(Principal.OPERATOR, story.layout)  # may not write the index
     for _ in range(2):
         found = survey(reader, story.layout, now=5.0, revision=story.revision)
         story.reconcile(everything=True)

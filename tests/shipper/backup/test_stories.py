@@ -77,7 +77,7 @@ def test_the_manifest_says_from_which_disk_a_file_came(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "prod"])
 def test_nothing_is_written_that_a_node_may_not_write(tmp_path: Path, prefix: str) -> None:
-    """The memory store refuses what ``layout.WRITERS`` does not grant: the backup itself is the test."""
+    """The memory store refuses what ``WRITERS`` and ``READERS`` do not grant: the backup itself is the test."""
     world = new_world(tmp_path, prefix=prefix)
     world.back_up("monday", "full")
     world.back_up("tuesday")
