@@ -200,9 +200,10 @@ def test_both_flags_at_once(world: World) -> None:
 
 
 def test_the_nodes_own_backup(world: World) -> None:
-    replace(world, store=world.owner).back_up("own")
+    own = replace(world, store=world.owner)  # the rights of these worlds are those of the other node
+    own.back_up("own")
     with pytest.raises(Refused, match="made by this very node") as caught:
-        world.restore("own", remote=True)
+        own.restore("own", remote=True)
     assert caught.value.hint == "Leave --remote out."
 
 
