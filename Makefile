@@ -79,6 +79,10 @@ simulate: dev ## the protocols in N random histories (10000), seeds from FIRST o
 model: dev ## every history of a cluster restore with ADVERSITIES (2), and whether each planted mistake is found
 	@$(BIN)/python -m tests.model $(ADVERSITIES)
 
+.PHONY: scale
+scale: dev ## many nodes finish within one minute, in virtual time: NODES (1000), on AWS and Google
+	@$(BIN)/python -m tests.scale $(NODES)
+
 # Not a development dependency: only here, by hand, and not for every Python and processor.
 .PHONY: fuzz
 fuzz: dev ## atheris against every parser of what others wrote: SECONDS (60) for each, or for TARGETS="..."
@@ -97,7 +101,7 @@ format: dev ## format, and repair what ruff can repair
 lock: require-python ## renew requirements-dev.lock; ARGS=--upgrade also takes newer versions
 	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT \
 	&& $(PYTHON) -m venv "$$tmp" && "$$tmp/bin/python" -m pip install --quiet --disable-pip-version-check uv \
-	&& "$$tmp/bin/uv" pip compile pyproject.toml --extra s3 --extra gcs --extra gcp --extra kubernetes --extra aws --group dev \
+	&& "$$tmp/bin/uv" pip compile pyproject.toml --extra s3 --extra gcs --extra libcloud --extra gcp --extra kubernetes --extra aws --group dev \
 	    --universal --python-version 3.10 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
 	    --quiet --output-file requirements-dev.lock $(ARGS)

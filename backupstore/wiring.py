@@ -22,7 +22,7 @@ _S3 = frozenset({"s3", *OWN_ENDPOINT})
 
 
 def open_store(settings: Settings, *, patient: bool = True) -> ObjectStore:
-    """The bucket. Misconfigured when there is no store for the provider in this version.
+    """The bucket. Misconfigured when the store for the provider is not installed, or cannot be made of the settings.
 
     ``patient``: trouble of the store is waited out, for a minute and more; else it is told soon.
     """
@@ -34,9 +34,15 @@ def open_store(settings: Settings, *, patient: bool = True) -> ObjectStore:
         return _s3(settings, patient=patient)
     if storage.provider == "google_storage":
         return _gcs(settings, patient=patient)
+    if storage.provider == "azure_blobs":
+        from backupstore.stores.azure.configured import configured
+
+        return configured(settings, SystemClock(), patient=patient)
+    if storage.provider == "libcloud":
+        return _libcloud(settings, patient=patient)
     raise Misconfigured(
-        (f"[storage] storage_provider = {storage.storage_provider}: there is no store for it in this version.",),
-        hint="Use s3, s3_compatible, s3_rgw, ibm_storage or google_storage, or local with base_path on a mount that all nodes share.",
+        ("[storage] base_path is missing; the provider 'local' needs the directory that holds the buckets.",),
+        hint="Set base_path to a directory on a mount that all nodes share.",
     )
 
 
@@ -58,6 +64,18 @@ def _gcs(settings: Settings, *, patient: bool) -> ObjectStore:
         raise Misconfigured(
             (f"[storage] storage_provider = google_storage: {error.name} is not installed.",),
             hint="pip install '.[gcs]'",
+        ) from error
+    return configured(settings, SystemClock(), patient=patient)
+
+
+def _libcloud(settings: Settings, *, patient: bool) -> ObjectStore:
+    try:
+        from backupstore.stores.libcloud.configured import configured
+    except ImportError as error:
+        raise Misconfigured(
+            (f"[storage] storage_provider = {settings.storage.storage_provider}: {error.name} is not installed.",),
+            hint="pip install '.[libcloud]'. Functions have no such store: where conditional writes are missing, one single"
+            " 'serve' keeps the list.",
         ) from error
     return configured(settings, SystemClock(), patient=patient)
 
@@ -147,7 +165,9 @@ def bucket_identity(storage: StorageSettings) -> str:
         storage.bucket_name,
         storage.prefix or "",
     )
-    return "|".join(parts)
+    # The same name in another account is another bucket, and the account stands in that file.
+    account = (str(storage.key_file or ""),) if storage.provider in {"azure_blobs", "libcloud"} else ()
+    return "|".join((*parts, *account))
 
 
 @runtime_checkable

@@ -75,21 +75,13 @@ def test_the_commented_lines_of_the_examples_can_be_used_too(tmp_path: Path) -> 
     assert load(every, {}).warnings == ()
 
 
-REFUSED = {"storage.storage_provider", "storage.key_file"}
-"""Azure is not there yet."""
-
-
 def test_the_main_example_says_of_what_it_shows_what_the_settings_say() -> None:
-    """Which keys have a value that this version refuses, and what our own defaults are where they are not stock's."""
+    """What our own defaults are where they are not stock's."""
     of = {f"{one.section}.{one.key}": one.description for one in OPTIONS}
-    refused, defaults = set(), {}
+    defaults = {}
     for place, comment in commented():
-        if "not yet" in comment.lower():
-            refused.add(place)
         if said := re.search(r"Our default is (\S+);", comment):
             defaults[place] = said[1]
-    shown = {place for place, _ in commented()}
-    assert refused == {place for place in shown if "not yet" in of[place].obeyed_by} == REFUSED
     assert defaults == {"storage.concurrent_transfers": of["storage.concurrent_transfers"].default}
 
 

@@ -1,4 +1,4 @@
-"""The storage providers stock Medusa knows, and the regions behind its old ``s3_*`` names.
+"""The storage providers stock Medusa knows, the regions behind its old ``s3_*`` names, and those of apache-libcloud.
 
 Dispatch is by exact name. Only the old region names are open-ended, as in stock: any ``s3…`` is S3 at Amazon, but a
 name without a known region needs ``region``, so that a misspelled ``s3_compatible`` does not talk to Amazon.
@@ -6,15 +6,18 @@ name without a known region needs ``region``, so that a misspelled ``s3_compatib
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from backupstore.settings.kinds import Kind
 
-Provider = Literal["local", "google_storage", "azure_blobs", "s3", "s3_rgw", "s3_compatible", "ibm_storage"]
+Provider = Literal["local", "google_storage", "azure_blobs", "s3", "s3_rgw", "s3_compatible", "ibm_storage", "libcloud"]
 
 EXACT: tuple[Provider, ...] = ("local", "google_storage", "azure_blobs", "s3", "s3_rgw", "s3_compatible", "ibm_storage")
 OWN_ENDPOINT = frozenset({"s3_rgw", "s3_compatible", "ibm_storage"})
 DEFAULT_REGION = "us-east-1"
+
+_BY_LIBCLOUD = re.compile(r"libcloud_[a-z][a-z0-9_]*")
 
 REGIONS = {
     "s3_us_east": "us-east-1",
@@ -49,6 +52,8 @@ def provider_of(name: str) -> Provider:
     """Which store a configured name stands for. ValueError when it stands for none."""
     if name in EXACT:
         return name
+    if _BY_LIBCLOUD.fullmatch(name):
+        return "libcloud"
     if name.startswith("s3"):
         return "s3"
     raise ValueError("is no storage provider" if name else "is empty")
@@ -67,4 +72,9 @@ def _parse(text: str) -> str:
     return name
 
 
-PROVIDER = Kind("word", f"{', '.join(EXACT)}, or an old name of a region such as s3_us_west_oregon", _parse)
+PROVIDER = Kind(
+    "word",
+    f"{', '.join(EXACT)}, an old name of a region such as s3_us_west_oregon, or libcloud_ and the name of a provider of"
+    " apache-libcloud, such as libcloud_openstack_swift",
+    _parse,
+)

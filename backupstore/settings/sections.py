@@ -1,6 +1,6 @@
 """The smaller sections, ``[shipper]`` that is only ours, and the whole.
 
-In the last column of the document, ``not yet: x`` names a provider that this version refuses; ``nothing: …`` stays so.
+In the last column of the document, ``nothing: …`` says why nobody obeys an option.
 """
 
 # ruff: noqa: RUF009 -- option() makes a dataclass field; all defaults are immutable

@@ -14,7 +14,8 @@ from backupstore.settings.providers import DEFAULT_REGION, PROVIDER, Provider, p
 ALL = "all commands"
 S3 = "S3: all commands"
 S3_GCS = "S3, GCS: all commands"
-KEYS = "S3, GCS: all commands; not yet: Azure"
+S3_GCS_AZURE = "S3, GCS, Azure: all commands"
+REMOTE = "S3, GCS, Azure, libcloud: all commands"
 TRANSFER = "backup, restore, download"
 RETENTION = "purge"
 
@@ -27,7 +28,7 @@ class StorageSettings:
         PROVIDER,
         None,
         "what kind of store the bucket is in",
-        "all commands, for `local`, those of S3, and google_storage; not yet: azure_blobs",
+        ALL,
     )
     bucket_name: str = option(
         kinds.BUCKET, None, "the bucket or container; for `local` a directory below `base_path`", ALL
@@ -36,7 +37,11 @@ class StorageSettings:
         optional(PATH), "", "the directory that holds the buckets; required for `local`", ALL
     )
     key_file: Path | None = option(
-        optional(PATH), "", "file with credentials: AWS ini, or JSON of a GCS service account or for Azure", KEYS
+        optional(PATH),
+        "",
+        "file with credentials: AWS ini; JSON of a GCS service account; for Azure `storage_account` and `key`; for libcloud"
+        " what its driver takes",
+        REMOTE,
     )
     prefix: str | None = option(
         optional(kinds.PREFIX), "", "one path segment before all keys; each cluster needs its own", ALL
@@ -49,7 +54,10 @@ class StorageSettings:
     )
     host_file_separator: str = option(TEXT, ",", "between the columns of a host list", "restore-cluster")
     storage_class: str | None = option(
-        optional(kinds.UPPER), "", "storage class of what is uploaded, such as STANDARD_IA, or NEARLINE at GCS", S3_GCS
+        optional(kinds.UPPER),
+        "",
+        "storage class of what is uploaded, such as STANDARD_IA, or NEARLINE at GCS; at Azure HOT, COOL or COLD",
+        S3_GCS_AZURE,
     )
     max_backup_age: int = option(whole(0), "0", "days after which a backup is purged; 0: never by age", RETENTION)
     max_backup_count: int = option(whole(0), "0", "complete cluster backups to keep; 0: no limit by count", RETENTION)
@@ -61,17 +69,19 @@ class StorageSettings:
         or_default(TEXT, "default"),
         "default",
         "`default`: the region of an old provider name such as s3_us_west_oregon, else us-east-1",
-        S3,
+        "S3, libcloud: all commands",
     )
     host: str | None = option(
         optional(TEXT),
         "",
-        "endpoint; required for s3_compatible, s3_rgw and ibm_storage; for Azure the domain; for GCS a private address of"
-        " it, or what `STORAGE_EMULATOR_HOST` says",
-        S3_GCS,
+        "endpoint; required for s3_compatible, s3_rgw and ibm_storage; for Azure the domain, or the URL of an emulator; for"
+        " GCS a private address of it, or what `STORAGE_EMULATOR_HOST` says",
+        REMOTE,
     )
-    port: int | None = option(optional(kinds.PORT), "", "port of the endpoint", S3_GCS)
-    secure: bool = option(or_default(FLAG, "True"), "True", "https for an endpoint of one's own", S3_GCS)
+    port: int | None = option(optional(kinds.PORT), "", "port of the endpoint", REMOTE)
+    secure: bool = option(
+        or_default(FLAG, "True"), "True", "https for an endpoint of one's own", "S3, GCS, libcloud: all commands"
+    )
     ssl_verify: bool = option(
         or_default(FLAG, "False"),
         "False",
@@ -93,7 +103,7 @@ class StorageSettings:
     )
     multipart_chunksize: int = option(or_default(SIZE, "50MB"), "50MB", "size of a part", S3)
     multipart_max_concurrency: int = option(or_default(whole(1, 1000), "4"), "4", "parts of one file at once", S3)
-    read_timeout: int | None = option(optional(whole(1)), "", "seconds to wait for an answer of the store", S3_GCS)
+    read_timeout: int | None = option(optional(whole(1)), "", "seconds to wait for an answer of the store", REMOTE)
     kms_id: str | None = option(optional(TEXT), "", "key of SSE-KMS; at GCS of CMEK, projects/…/cryptoKeys/…", S3_GCS)
     sse_c_key: str | None = option(optional(kinds.SSE_C), "", "key of SSE-C, base64", S3)
     use_sudo_for_restore: bool = option(
@@ -121,6 +131,10 @@ class StorageSettings:
         """Where the bucket is, as a person calls it."""
         if self.provider == "google_storage":
             return self.host or "storage.googleapis.com"
+        if self.provider == "azure_blobs":
+            return self.host or "blob.core.windows.net"
+        if self.provider == "libcloud":
+            return self.host or self.storage_provider
         return str(self.host or self.base_path or self.s3_region)
 
     @property

@@ -20,7 +20,7 @@ stock, `[shipper]` may as well stand in the main file. A key that both files set
 section in the companion.
 
 Every key of stock's is read and checked. What then obeys it stands in the last column; a key with "nothing" has no
-effect, for the reason beside it; "not yet" is a provider that this version refuses.
+effect, for the reason beside it.
 
 - Command line goes before environment, environment before the files, files before default.
 - Every option can be set by a variable, `MEDUSA_<SECTION>_<KEY>`: `MEDUSA_STORAGE_BUCKET_NAME`. With all required ones

@@ -16,7 +16,7 @@ from backupstore.core.contents import plain_md5
 from backupstore.errors import BackupError, Conflict, Denied, NotFound
 from backupstore.stores.examination import Examinable
 from backupstore.stores.local import LocalStore
-from backupstore.stores.probe import probe_compare_and_swap, probe_create_only
+from backupstore.stores.probe import is_without_conditions, probe_compare_and_swap, probe_create_only
 from backupstore.wiring import bucket_identity, check_bucket
 from shipper.doctor.case import Case, bucket_of
 from shipper.doctor.findings import Report, fail, ok, unchecked, warn
@@ -67,6 +67,8 @@ def look_at_writing(case: Case) -> Iterator[Report]:
     kept = probe_create_only(store, key, BODY)
     if kept:
         yield ok("objects are created only where there is none")
+    elif is_without_conditions(store):
+        yield warn("this provider knows no conditional writes: the program looks first, and writes then", _ALONE)
     else:
         yield fail("the store overwrites objects that were to be created only if absent", _ALONE)
     read = store.read(key).body
@@ -178,7 +180,9 @@ def look_at_swapping(case: Case, revision: str) -> Iterator[Report]:
             "Ask 'doctor --only index' with the credentials that 'serve' or the indexer has.",
         )
         return
-    if swaps:
+    if is_without_conditions(case.store):
+        yield warn("documents of the catalog are looked at first, and replaced then: one writer only", _ALONE)
+    elif swaps:
         yield ok("documents of the catalog are replaced only at the version that was read")
     else:
         yield fail("the store replaces documents whatever their version: two indexers would lose updates", _ALONE)

@@ -14,7 +14,7 @@ import pytest
 from backupstore.errors import Misconfigured
 from backupstore.settings import load
 from tests.settings.shown import ini, shows
-from tests.shipper.cli.program import Program
+from tests.shipper.cli.program import Program, until
 
 ROOT = Path(__file__).resolve().parents[2]
 UNKNOWN = ("status", "--backup-name", "b1")
@@ -167,6 +167,7 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
     program = logging_program(tmp_path)
     with program.running("serve") as server:
         server.until_said("serving")
+        until(lambda: any("serving" in line for line in lines(tmp_path)))
         (tmp_path / "medusa.log").rename(tmp_path / "moved")
         server.process.terminate()
         server.process.wait()
